@@ -1,0 +1,1 @@
+"""Arrays: creation, shapes, indexing, ordering."""

@@ -1,0 +1,1 @@
+"""Arithmetic: element-wise, broadcast and scalar operators, reductions, linear algebra."""

@@ -1,0 +1,1 @@
+"""Layers: convolution, pooling, normalisation, activations, recurrent networks, losses."""

@@ -1,0 +1,196 @@
+"""Shape and type rules without tensors: in microseconds, with unknown sizes, in both directions.
+
+A shape is a tuple whose unknown sizes are None; a wholly unknown shape is None. A rule takes the parameters, the
+inputs' and the outputs' shapes, and returns both, with whatever follows from the rest filled in.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+from evergraph.errors import ShapeError
+
+__all__ = [
+    "Dims",
+    "DtypeRule",
+    "ShapeRule",
+    "broadcast",
+    "broadcast_shapes",
+    "dtype_from",
+    "elementwise",
+    "fixed_dtype",
+    "forward",
+    "known",
+    "like",
+    "normalize_axes",
+    "reduce",
+    "same_dtype",
+    "unify",
+    "window_size",
+]
+
+Dims: TypeAlias = tuple[int | None, ...] | None
+ShapeRule: TypeAlias = Callable[[Any, list[Dims], list[Dims]], tuple[list[Dims], list[Dims]]]
+DtypeRule: TypeAlias = Callable[[Any, list[str | None], list[str | None]], tuple[list[str | None], list[str | None]]]
+
+
+def known(shape: Dims) -> bool:
+    """Whether every size of a shape is known."""
+    return shape is not None and None not in shape
+
+
+def unify(a: Dims, b: Dims, what: str = "shape") -> Dims:
+    """The shape that both descriptions allow.
+
+    Raises:
+        ShapeError: they contradict each other.
+
+    >>> unify((2, None), (None, 3))
+    (2, 3)
+    """
+    if a is None or a == b:
+        return b
+    if b is None:
+        return a
+    if len(a) != len(b) or any(x != y for x, y in zip(a, b, strict=True) if x is not None and y is not None):
+        raise ShapeError(f"{what} does not fit", expected=_show(b), found=_show(a))
+    return tuple(y if x is None else x for x, y in zip(a, b, strict=True))
+
+
+def _show(shape: Dims) -> str:
+    return "unknown" if shape is None else "(" + ", ".join("?" if d is None else str(d) for d in shape) + ")"
+
+
+def normalize_axes(axes: Any, rank: int) -> tuple[int, ...]:
+    """Axes as positive numbers, sorted; None means all of them.
+
+    Raises:
+        ShapeError: an axis outside the rank.
+
+    >>> normalize_axes(-1, 3)
+    (2,)
+    """
+    if axes is None:
+        return tuple(range(rank))
+    found = (axes,) if isinstance(axes, int) else tuple(axes)
+    for axis in found:
+        if not -rank <= axis < max(rank, 1):
+            raise ShapeError("an axis is outside the array", expected=f"-{rank} to {rank - 1}", found=axis)
+    return tuple(sorted({a % rank if rank else 0 for a in found}))
+
+
+def elementwise(_: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], list[Dims]]:
+    """All inputs and outputs have one shape."""
+    shape: Dims = None
+    for each in (*ins, *outs):
+        shape = unify(shape, each, "an element-wise operand")
+    return [shape] * len(ins), [shape] * len(outs)
+
+
+def like(index: int) -> ShapeRule:
+    """The first output has the shape of one input, and that input the output's."""
+
+    def rule(_: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], list[Dims]]:
+        shape = unify(ins[index], outs[0])
+        ins[index] = outs[0] = shape
+        return ins, outs
+
+    return rule
+
+
+def forward(function: Callable[..., Any]) -> ShapeRule:
+    """A rule from a function (params, *input shapes) -> output shape, or a list of them.
+
+    It is called once every input's shape is known; unknown inputs leave the outputs unknown.
+    """
+
+    def rule(p: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], list[Dims]]:
+        if all(known(s) for s in ins):
+            found = function(p, *ins)
+            shapes = list(found) if isinstance(found, list) else [found]
+            shapes += [None] * (len(outs) - len(shapes))
+            outs = [unify(o, s, "an output") for o, s in zip(outs, shapes, strict=False)]
+        return ins, outs
+
+    rule.__doc__ = function.__doc__
+    return rule
+
+
+def broadcast_shapes(shapes: Sequence[Dims]) -> Dims:
+    """The shape that NumPy's broadcasting gives; unknown where an operand's rank is.
+
+    >>> broadcast_shapes([(2, 1, 3), (4, 1)])
+    (2, 4, 3)
+    """
+    if any(s is None for s in shapes):
+        return None
+    known_shapes = [s for s in shapes if s is not None]
+    rank = max((len(s) for s in known_shapes), default=0)
+    columns = [[s[i - rank + len(s)] for s in known_shapes if i - rank + len(s) >= 0] for i in range(rank)]
+    return tuple(_broadcast_size(column, shapes) for column in columns)
+
+
+def _broadcast_size(sizes: list[int | None], shapes: Sequence[Dims]) -> int | None:
+    wide = {d for d in sizes if d not in (None, 1)}
+    if len(wide) > 1:
+        raise ShapeError("operands do not broadcast", found=" and ".join(map(_show, shapes)))
+    return wide.pop() if wide else None if None in sizes else 1
+
+
+def broadcast(_: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], list[Dims]]:
+    """The output has the broadcast shape of all inputs."""
+    found = broadcast_shapes(ins)
+    return ins, [unify(o, found, "a broadcast output") for o in outs]
+
+
+def reduce(p: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], list[Dims]]:
+    """Reduction over `axis`, with `keepdims` and `exclude` where the operator has them; nothing left gives (1,)."""
+    shape = ins[0]
+    if shape is not None:
+        axis = p.get("axis")
+        axes = normalize_axes(None if axis in (None, ()) else axis, len(shape))
+        if p.get("exclude"):
+            axes = tuple(i for i in range(len(shape)) if i not in axes)
+        if p.get("keepdims"):
+            found: Dims = tuple(1 if i in axes else d for i, d in enumerate(shape))
+        else:
+            found = tuple(d for i, d in enumerate(shape) if i not in axes) or (1,)
+        outs = [unify(o, found, "a reduced output") for o in outs]
+    return ins, outs
+
+
+def same_dtype(_: Any, ins: list[str | None], outs: list[str | None]) -> tuple[list[str | None], list[str | None]]:
+    """All inputs and outputs have one type, the first that is known."""
+    found = next((d for d in (*ins, *outs) if d is not None), None)
+    return [found if d is None else d for d in ins], [found] * len(outs)
+
+
+def fixed_dtype(*names: str) -> DtypeRule:
+    """Outputs of fixed types (the last name serves the rest); inputs as they are."""
+
+    def rule(_: Any, ins: list[str | None], outs: list[str | None]) -> tuple[list[str | None], list[str | None]]:
+        return ins, [names[min(i, len(names) - 1)] for i in range(len(outs))]
+
+    return rule
+
+
+def dtype_from(parameter: str, default: str | None = None) -> DtypeRule:
+    """Outputs of the type that a parameter names; None or 'None' means `default`, or the first input's type."""
+
+    def rule(p: Any, ins: list[str | None], outs: list[str | None]) -> tuple[list[str | None], list[str | None]]:
+        name = p.get(parameter)
+        if name in (None, "None"):
+            name = default or (ins[0] if ins else None)
+        return ins, [name] * len(outs)
+
+    return rule
+
+
+def window_size(size: int, kernel: int, stride: int, pad: int, dilate: int = 1, full: bool = False) -> int:
+    """Output length of a sliding window over one axis ('full' rounds up, 'valid' down).
+
+    >>> window_size(7, 3, 2, 0), window_size(8, 3, 2, 0, full=True)
+    (3, 4)
+    """
+    reach = size + 2 * pad - dilate * (kernel - 1) - 1
+    return (math.ceil(reach / stride) if full else reach // stride) + 1
