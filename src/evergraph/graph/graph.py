@@ -125,49 +125,52 @@ class Graph:
         Raises:
             GraphError: listing every edge that breaks them.
         """
-        collect(GraphError, "the graph is not well formed", [f for g in self.walk() for f in g._findings()])
+        collect(GraphError, "the graph is not well formed", [f for g in self.walk() for f in _findings(g)])
         return self
 
-    def _findings(self) -> list[str]:
-        found = []
-        total = len(self.nodes)
-        for index, node in enumerate(self.nodes):
-            for source, output, _ in node.inputs:
-                if not 0 <= source < total:
-                    found.append(f"{self._label(index)} reads node {source}, and there are nodes 0 to {total - 1}")
-                elif source >= index:
-                    word = "itself" if source == index else f"the later {self._label(source)}"
-                    found.append(f"{self._label(index)} reads {word}: a cycle, or not in topological order")
-                elif not 0 <= output < self._outputs(source):
-                    found.append(
-                        f"{self._label(index)} reads output {output} of {self._label(source)},"
-                        f" which has {self._outputs(source)}"
-                    )
-            found += [
-                f"{self._label(index)} waits for node {dep}, which is not before it"
-                for dep in node.control_deps
-                if not 0 <= dep < index
-            ]
-        for number, (source, output, _) in enumerate(self.heads):
+
+def _findings(graph: Graph) -> list[str]:
+    found = []
+    total = len(graph.nodes)
+    for index, node in enumerate(graph.nodes):
+        for source, output, _ in node.inputs:
             if not 0 <= source < total:
-                found.append(f"head {number} is node {source}, and there are nodes 0 to {total - 1}")
-            elif not 0 <= output < self._outputs(source):
+                found.append(f"{_label(graph, index)} reads node {source}, and there are nodes 0 to {total - 1}")
+            elif source >= index:
+                word = "itself" if source == index else f"the later {_label(graph, source)}"
+                found.append(f"{_label(graph, index)} reads {word}: a cycle, or not in topological order")
+            elif not 0 <= output < _outputs(graph, source):
                 found.append(
-                    f"head {number} is output {output} of {self._label(source)}, which has {self._outputs(source)}"
+                    f"{_label(graph, index)} reads output {output} of {_label(graph, source)},"
+                    f" which has {_outputs(graph, source)}"
                 )
-        return found
+        found += [
+            f"{_label(graph, index)} waits for node {dep}, which is not before it"
+            for dep in node.control_deps
+            if not 0 <= dep < index
+        ]
+    for number, (source, output, _) in enumerate(graph.heads):
+        if not 0 <= source < total:
+            found.append(f"head {number} is node {source}, and there are nodes 0 to {total - 1}")
+        elif not 0 <= output < _outputs(graph, source):
+            found.append(
+                f"head {number} is output {output} of {_label(graph, source)}, which has {_outputs(graph, source)}"
+            )
+    return found
 
-    def _outputs(self, index: int) -> float:
-        """How many outputs a node has: from the file's row pointers; any number where the file does not tell."""
-        if self.nodes[index].is_variable:
-            return 1
-        if self.row_ptr is None or len(self.row_ptr) != len(self.nodes) + 1:
-            return float("inf")
-        return self.row_ptr[index + 1] - self.row_ptr[index]
 
-    def _label(self, index: int) -> str:
-        node = self.nodes[index]
-        return f"node {index} {printable(node.name)!r} ({printable(node.op)})"
+def _outputs(graph: Graph, index: int) -> float:
+    """How many outputs a node has: from the file's row pointers; any number where the file does not tell."""
+    if graph.nodes[index].is_variable:
+        return 1
+    if graph.row_ptr is None or len(graph.row_ptr) != len(graph.nodes) + 1:
+        return float("inf")
+    return graph.row_ptr[index + 1] - graph.row_ptr[index]
+
+
+def _label(graph: Graph, index: int) -> str:
+    node = graph.nodes[index]
+    return f"node {index} {printable(node.name)!r} ({printable(node.op)})"
 
 
 def version_words(version: int | None) -> str:
