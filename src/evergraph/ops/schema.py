@@ -70,6 +70,8 @@ class Operator:
         retired: parameters of older releases that change nothing, each with its reason.
         count: the parameter that holds the number of inputs of a variadic operator.
         description: type strings that follow no rule, by parameter or input.
+        documented: names in the order in which MXNet's registry lists them, where that is not inputs, then
+            parameters; a name in it that the operator does not take has its type string in `description`.
     """
 
     name: str
@@ -83,6 +85,7 @@ class Operator:
     retired: Mapping[str, str] = field(default_factory=dict)
     count: str = "num_args"
     description: Mapping[str, str] = field(default_factory=dict)
+    documented: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self.inputs: tuple[Input, ...] = ()
@@ -119,6 +122,15 @@ class Operator:
     def doc(self) -> str:
         """The operator's documentation."""
         return inspect.cleandoc(self.body.__doc__ or "")
+
+    @property
+    def arguments(self) -> list[tuple[str, str]]:
+        """Name and MXNet's type string of each input and parameter, in the order of MXNet's registry."""
+        found = {i.name: "NDArray-or-Symbol" for i in self.inputs}
+        if self.variadic:
+            found[self.variadic] = "NDArray-or-Symbol[]"
+        found |= {p.name: p.description for p in self.parameters.values()} | dict(self.description)
+        return [(name, found[name]) for name in self.documented or found]
 
     def parse(self, attributes: Mapping[str, str]) -> Params:
         """The parameters that a node's texts stand for.
