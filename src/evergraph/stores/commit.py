@@ -1,0 +1,327 @@
+"""The one place that replaces files: whatever fails, the old content or the new one is there, whole."""
+
+import contextlib
+import os
+import secrets
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from evergraph.errors import StoreError
+from evergraph.stores.progress import advance
+from evergraph.stores.source import LocalSource, Source, human
+from evergraph.stores.uri import Location, locate
+
+__all__ = ["Sink", "Transaction", "commit"]
+
+GATHER = 1 << 20
+"""Small pieces are gathered up to this size before they are written."""
+
+LARGEST = 1 << 26
+"""No single write is larger: progress stays visible, and some file systems refuse more."""
+
+TEMPORARY = ".evg-tmp"
+
+
+class Sink(ABC):
+    """Takes the bytes of one file in order. `position` counts them."""
+
+    position: int = 0
+
+    def __init__(self, location: Location, total: int | None = None) -> None:
+        self.location, self.total, self.position = location, total, 0
+        self._gathered: list[bytes] = []
+        self._waiting = 0
+
+    def write(self, data: Any) -> None:
+        """Append bytes; large ones are written as they are, small ones gathered."""
+        view = memoryview(data).cast("B") if not isinstance(data, bytes) else data
+        size = len(view)
+        self.position += size
+        if size < GATHER:
+            self._gathered.append(bytes(view))
+            self._waiting += size
+            if self._waiting >= GATHER:
+                self.flush()
+            return
+        self.flush()
+        for start in range(0, size, LARGEST):
+            self._put(view[start : start + LARGEST])
+
+    def flush(self) -> None:
+        """Write what was gathered."""
+        if self._gathered:
+            block = b"".join(self._gathered)
+            self._gathered, self._waiting = [], 0
+            self._put(block)
+
+    def _put(self, block: Any) -> None:
+        self._write(block)
+        advance("writing", len(block), self.total)
+
+    @abstractmethod
+    def _write(self, block: Any) -> None: ...
+
+    @abstractmethod
+    def settle(self) -> None:
+        """Make the bytes durable, not yet visible: the first step of a commit."""
+
+    def source(self) -> Source | None:
+        """The bytes as they stand, for a last check before they are made visible; None where that is impossible."""
+        return None
+
+    def publish(self) -> None:  # noqa: B027 - a stream has nothing to publish
+        """Make the bytes visible under their name, at one instant."""
+
+    def confirm(self) -> None:  # noqa: B027 - only local folders are synced apart
+        """Make the name durable."""
+
+    def abandon(self) -> None:  # noqa: B027 - what went down a stream is gone
+        """Take the bytes away; the old content stays."""
+
+
+class _LocalSink(Sink):
+    """A unique temporary file in the target's own folder, renamed over the target."""
+
+    def __init__(self, location: Location, total: int | None, mode: int | None) -> None:
+        super().__init__(location, total)
+        # through links: what they point to is replaced, the link stays
+        self._path = os.path.realpath(location.name)
+        self._folder, base = os.path.split(self._path)
+        if os.path.isdir(self._path):
+            raise StoreError("the target is a folder", where=location.shown, fix="give the name of a file in it")
+        _remove_orphans(self._folder, base)
+        self._temporary = os.path.join(self._folder, f".{base[:180]}.{os.getpid()}.{secrets.token_hex(4)}{TEMPORARY}")
+        flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+        with self._explained("the file cannot be created"):
+            self._descriptor = os.open(self._temporary, flags, 0o666)
+        try:
+            if mode is None and os.path.exists(self._path):
+                mode = os.stat(self._path).st_mode & 0o7777
+            if mode is not None:
+                with self._explained("the file's permissions cannot be set"):
+                    os.fchmod(self._descriptor, mode)
+            self._require_room(total)
+        except BaseException:
+            self.abandon()
+            raise
+
+    def _require_room(self, total: int | None) -> None:
+        if total is None or not hasattr(os, "statvfs"):
+            return
+        found = os.statvfs(self._folder)
+        free = found.f_bavail * found.f_frsize
+        if total > free:
+            raise StoreError(
+                "the disk has no room for this file",
+                where=self.location.shown,
+                expected=human(total),
+                found=f"{human(free)} free",
+                fix="free some space or save elsewhere; nothing was changed",
+            )
+
+    @contextlib.contextmanager
+    def _explained(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if isinstance(error, StoreError):
+                raise
+            found = StoreError(
+                what, where=self.location.shown, found=error.strerror or error, fix="the old content is untouched"
+            )
+            found.errno = error.errno
+            raise found from error
+
+    def _write(self, block: Any) -> None:
+        view = memoryview(block)
+        with self._explained("the file cannot be written"):
+            while view:
+                view = view[os.write(self._descriptor, view) :]
+
+    def settle(self) -> None:
+        self.flush()
+        with self._explained("the file cannot be made durable"):
+            # a failed fsync may have dropped the pages: the bytes are abandoned, never synced a second time
+            os.fsync(self._descriptor)
+            size = os.fstat(self._descriptor).st_size
+        if size != self.position:
+            raise StoreError(
+                "the file system kept another number of bytes than were written",
+                where=self.location.shown,
+                expected=self.position,
+                found=size,
+                fix="the old content is untouched",
+            )
+        with self._explained("the file cannot be closed"):
+            descriptor, self._descriptor = self._descriptor, -1
+            os.close(descriptor)
+
+    def source(self) -> Source:
+        return LocalSource(locate(self._temporary))
+
+    def publish(self) -> None:
+        with self._explained("the file cannot be put in place"):
+            os.replace(self._temporary, self._path)  # noqa: TID251 - this is the one place
+        self._temporary = ""
+
+    def confirm(self) -> None:
+        try:
+            descriptor = os.open(self._folder, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise StoreError(
+                "the new content is in place, but its name may not survive a power failure",
+                where=self.location.shown,
+                found=error.strerror or error,
+                fix="save again when the disk is well",
+            ) from error
+
+    def abandon(self) -> None:
+        if self._descriptor >= 0:
+            descriptor, self._descriptor = self._descriptor, -1
+            with contextlib.suppress(OSError):  # the error that led here is the one to tell
+                os.close(descriptor)
+        if self._temporary:
+            with contextlib.suppress(OSError):  # a leftover is removed by the next commit to this name
+                os.unlink(self._temporary)
+            self._temporary = ""
+
+
+class _StreamSink(Sink):
+    """Standard output: what is written is gone, so there is nothing to commit."""
+
+    def _write(self, block: Any) -> None:
+        try:
+            sys.stdout.buffer.write(block)
+        except BrokenPipeError as error:
+            raise StoreError("the reader of the output has gone away", where="standard output") from error
+
+    def settle(self) -> None:
+        self.flush()
+        sys.stdout.buffer.flush()
+
+
+def _remove_orphans(folder: str, base: str) -> None:
+    """Remove temporary files for this name whose process on this machine has died."""
+    prefix = f".{base[:180]}."
+    try:
+        names = [n for n in os.listdir(folder) if n.startswith(prefix) and n.endswith(TEMPORARY)]
+    except OSError:
+        return  # creating the file will say what is wrong with the folder
+    for name in names:
+        owner = name[len(prefix) :].split(".", 1)[0]
+        if owner.isdigit() and not _alive(int(owner)):
+            with contextlib.suppress(OSError):  # another process may be removing it too
+                os.unlink(os.path.join(folder, name))
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+class Transaction:
+    """One or more files that become visible together, the last one last.
+
+    Every file is written and durable before the first is made visible; they are made visible in the order in which
+    they were added, so that a manifest added last exists only beside what it describes.
+
+    >>> import tempfile, os
+    >>> folder = tempfile.mkdtemp()
+    >>> with Transaction() as work:
+    ...     work.add(os.path.join(folder, "a")).write(b"data")
+    >>> os.listdir(folder)
+    ['a']
+    """
+
+    def __init__(self, check: Callable[[Source], object] | None = None) -> None:
+        self._sinks: list[Sink] = []
+        self._check = check
+
+    def add(self, uri: object, *, total: int | None = None, mode: int | None = None) -> Sink:
+        """A sink for the new content of `uri`.
+
+        Args:
+            uri: where the content goes.
+            total: its size, where it is known: checked against the free space, and shown as progress.
+            mode: permissions of the file; those of the file it replaces, or the process's default, where not given.
+        """
+        sink = _sink(uri if isinstance(uri, Location) else locate(uri), total, mode)
+        self._sinks.append(sink)
+        return sink
+
+    def finish(self) -> None:
+        """Make everything durable, check it, make it visible."""
+        for sink in self._sinks:
+            sink.settle()
+        if self._check is not None:
+            for sink in self._sinks:
+                source = sink.source()
+                if source is not None:
+                    with source:
+                        self._check(source)
+        for sink in self._sinks:
+            sink.publish()
+        for sink in self._sinks:
+            sink.confirm()
+
+    def abandon(self) -> None:
+        """Take every unpublished file away."""
+        for sink in self._sinks:
+            sink.abandon()
+
+    def __enter__(self) -> "Transaction":
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        try:
+            if kind is None:
+                self.finish()
+        finally:
+            self.abandon()
+
+
+@contextlib.contextmanager
+def commit(
+    uri: object,
+    *,
+    total: int | None = None,
+    mode: int | None = None,
+    check: Callable[[Source], object] | None = None,
+) -> Iterator[Sink]:
+    """Replace the content of `uri` atomically and durably by what is written inside.
+
+    Local files: a unique temporary file in the same folder, streamed, fsynced, checked, renamed over the target, the
+    folder fsynced. If anything fails, the old content stays and the temporary file goes.
+
+    Args:
+        uri: where the content goes.
+        total: its size, where it is known.
+        mode: permissions of the new file.
+        check: called with the written bytes before they are made visible; an exception keeps the old content.
+
+    Raises:
+        StoreError: naming the step that failed, and what is on disk now.
+    """
+    with Transaction(check) as work:
+        yield work.add(uri, total=total, mode=mode)
+
+
+def _sink(location: Location, total: int | None, mode: int | None) -> Sink:
+    if location.is_stream:
+        return _StreamSink(location, total)
+    if location.is_local:
+        return _LocalSink(location, total, mode)
+    from evergraph.stores.remote import remote_sink
+
+    return remote_sink(location, total)

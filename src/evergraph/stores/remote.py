@@ -1,0 +1,147 @@
+"""Files of other machines, through fsspec: ranged reads, and writes that appear whole or not at all."""
+
+import importlib.util
+from typing import Any
+
+from evergraph._lazy import load
+from evergraph.errors import EvergraphError, MissingDependencyError, StoreError, printable
+from evergraph.stores.commit import Sink
+from evergraph.stores.progress import advance
+from evergraph.stores.source import BLOCK, Source
+from evergraph.stores.uri import PROTOCOLS, Location, redact
+
+__all__ = ["RemoteSource", "file_system", "remote_exists", "remote_list", "remote_sink"]
+
+
+def file_system(location: Location, **options: Any) -> tuple[Any, str]:
+    """The fsspec file system for a location, and the path in it.
+
+    Raises:
+        MissingDependencyError: the protocol's library is not installed.
+    """
+    protocol = PROTOCOLS[location.protocol]
+    if importlib.util.find_spec(protocol.module) is None:
+        raise MissingDependencyError(
+            f"{location.protocol}:// needs {protocol.module}, which is not installed",
+            where=location.shown,
+            fix=f"pip install 'evergraph[{protocol.extra}]'",
+        )
+    fsspec = load("fsspec", "all")
+    system, path = fsspec.core.url_to_fs(f"{protocol.fsspec}://{location.host}{location.name}", **options)
+    return system, path
+
+
+def _failed(location: Location, what: str, error: BaseException) -> EvergraphError:
+    if isinstance(error, EvergraphError):
+        return error
+    reason = printable(redact(str(error))) if "://" not in str(error) else type(error).__name__
+    return StoreError(what, where=location.shown, found=reason or type(error).__name__)
+
+
+class RemoteSource(Source):
+    """A remote file, read by ranges.
+
+    Raises:
+        StoreError: it cannot be reached.
+    """
+
+    def __init__(self, location: Location, **options: Any) -> None:
+        self.location = location
+        self._system, self._path = file_system(location, **options)
+        try:
+            self.size = int(self._system.info(self._path)["size"])
+        except Exception as error:
+            raise _failed(location, "the file cannot be reached", error) from error
+        self._block: tuple[int, memoryview] = (0, memoryview(b""))
+
+    def _read(self, offset: int, length: int) -> memoryview:
+        start, block = self._block
+        if start <= offset and offset + length <= start + len(block):
+            return block[offset - start : offset - start + length]
+        want = max(length, min(BLOCK, self.size - offset))
+        try:
+            data = memoryview(self._system.cat_file(self._path, start=offset, end=offset + want))
+        except Exception as error:
+            raise _failed(self.location, "the file cannot be read", error) from error
+        if len(data) != want:
+            raise StoreError(
+                "the server sent another number of bytes than asked for",
+                where=f"{self.name}, byte {offset}",
+                expected=want,
+                found=len(data),
+            )
+        advance("reading", want)
+        if want <= BLOCK:
+            self._block = (offset, data)
+        return data[:length]
+
+
+class _RemoteSink(Sink):
+    """An upload that the store makes visible when it is complete."""
+
+    def __init__(self, location: Location, total: int | None) -> None:
+        super().__init__(location, total)
+        self._system, self._path = file_system(location)
+        self._file: Any = None
+        try:
+            self._file = self._system.open(self._path, "wb", autocommit=False)
+        except Exception as error:
+            raise _failed(location, "the file cannot be created", error) from error
+
+    def _write(self, block: Any) -> None:
+        try:
+            self._file.write(block)
+        except Exception as error:
+            raise _failed(self.location, "the file cannot be written", error) from error
+
+    def settle(self) -> None:
+        self.flush()
+        try:
+            self._file.close()
+        except Exception as error:
+            raise _failed(self.location, "the upload cannot be finished", error) from error
+
+    def publish(self) -> None:
+        try:
+            self._file.commit()
+        except Exception as error:
+            raise _failed(self.location, "the file cannot be put in place", error) from error
+        self._file = None
+
+    def abandon(self) -> None:
+        if self._file is not None:
+            found, self._file = self._file, None
+            try:
+                found.discard()
+            except Exception as error:
+                raise _failed(self.location, "an unfinished upload could not be removed", error) from error
+
+
+def remote_sink(location: Location, total: int | None) -> Sink:
+    """A sink for a remote location.
+
+    Raises:
+        StoreError: the protocol cannot be written to.
+    """
+    if not PROTOCOLS[location.protocol].writable:
+        raise StoreError(f"{location.protocol}:// cannot be written to", where=location.shown)
+    return _RemoteSink(location, total)
+
+
+def remote_exists(location: Location) -> bool:
+    """Whether there is a file at a remote location."""
+    system, path = file_system(location)
+    try:
+        return bool(system.isfile(path))
+    except Exception as error:
+        raise _failed(location, "the server cannot be asked", error) from error
+
+
+def remote_list(location: Location) -> list[str]:
+    """Names of the files in a remote folder, sorted."""
+    system, path = file_system(location)
+    try:
+        rows = system.ls(path, detail=True)
+    except Exception as error:
+        raise _failed(location, "the folder cannot be listed", error) from error
+    return sorted(r["name"].rstrip("/").rsplit("/", 1)[-1] for r in rows if r.get("type") == "file")

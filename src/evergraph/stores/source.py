@@ -1,0 +1,235 @@
+"""Bytes that can be read by range: a mapped local file, a standard stream, or bytes in memory."""
+
+import mmap
+import os
+import stat
+import sys
+import tempfile
+from abc import ABC, abstractmethod
+from typing import IO
+
+from evergraph.errors import DamagedError, StoreError, printable
+from evergraph.stores.uri import Location, locate
+
+__all__ = ["BytesSource", "LocalSource", "Source", "StreamSource", "human"]
+
+SMALL = 64 * 1024
+"""Below this a private copy is cheaper than a mapping of its own."""
+
+BLOCK = 256 * 1024
+"""How much a reader of a table gets at once where each read is a request."""
+
+
+def human(count: float) -> str:
+    """A number of bytes in words.
+
+    >>> human(553 * 10**6)
+    '553.0 MB'
+    """
+    for unit in ("bytes", "kB", "MB", "GB", "TB", "PB"):
+        if abs(count) < 1000 or unit == "PB":
+            return f"{count:.0f} bytes" if unit == "bytes" else f"{count:.1f} {unit}"
+        count /= 1000
+    return ""
+
+
+class Source(ABC):
+    """Bytes at a URI.
+
+    Attributes:
+        location: where they are.
+        size: how many there are.
+    """
+
+    location: Location
+    size: int
+
+    @property
+    def name(self) -> str:
+        """The URI as messages show it."""
+        return self.location.shown
+
+    def read(self, offset: int, length: int) -> memoryview:
+        """Exactly `length` bytes from `offset`, read-only; without a copy where the bytes are mapped.
+
+        Raises:
+            DamagedError: they end before.
+            StoreError: they cannot be read, or have changed since they were opened.
+        """
+        if offset < 0 or length < 0 or offset + length > self.size:
+            raise DamagedError(
+                "the file is cut short",
+                where=f"{self.name}, byte {offset}",
+                expected=f"{length} bytes",
+                found=f"{max(self.size - offset, 0)} up to the end at byte {self.size}",
+            )
+        return self._read(offset, length)
+
+    def head(self, length: int) -> bytes:
+        """The first bytes, at most `length` of them."""
+        return bytes(self.read(0, min(length, self.size)))
+
+    def private(self, offset: int, length: int) -> memoryview:
+        """As `read`, but writable: changes stay in this process and never reach the file."""
+        return memoryview(bytearray(self.read(offset, length)))
+
+    def block(self, offset: int, least: int) -> memoryview:
+        """At least `least` bytes from `offset`, and as many more as come at no further cost.
+
+        Tables are made of many small fields: a reader takes a block and looks at its fields without further reads.
+        """
+        return self.read(offset, max(least, min(BLOCK, self.size - offset)))
+
+    @abstractmethod
+    def _read(self, offset: int, length: int) -> memoryview: ...
+
+    def close(self) -> None:  # noqa: B027 - bytes in memory have nothing to close
+        """Let go of the file; views that were handed out stay valid."""
+
+    def __enter__(self) -> "Source":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}, {human(self.size)}>"
+
+
+class BytesSource(Source):
+    """Bytes in memory.
+
+    >>> bytes(BytesSource(b"abcdef", "six").read(2, 3))
+    b'cde'
+    """
+
+    def __init__(self, data: bytes | bytearray | memoryview, name: str = "memory://bytes") -> None:
+        self.location = Location(name, "memory", "", name)
+        self._data = memoryview(data).toreadonly().cast("B")
+        self.size = len(self._data)
+
+    def _read(self, offset: int, length: int) -> memoryview:
+        return self._data[offset : offset + length]
+
+
+class LocalSource(Source):
+    """A file of this machine, memory-mapped.
+
+    The file is opened once; a later replacement under the same name is not seen, and a change in place is an error
+    at the next read (`check`), because a mapping of a shortened file would end the process.
+
+    Raises:
+        StoreError: it cannot be opened, or is not a regular file.
+    """
+
+    def __init__(self, location: Location) -> None:
+        self.location = location
+        # O_NONBLOCK: opening a FIFO must not wait for a writer
+        flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
+        try:
+            self._descriptor = os.open(location.name, flags)
+        except OSError as error:
+            raise _cannot_open(location, error) from error
+        try:
+            self._seen = os.fstat(self._descriptor)
+            _require_regular(location, self._seen)
+            self.size = self._seen.st_size
+            self._map = mmap.mmap(self._descriptor, 0, access=mmap.ACCESS_READ) if self.size else b""
+        except OSError as error:
+            os.close(self._descriptor)
+            self._descriptor = -1
+            if isinstance(error, StoreError):
+                raise
+            raise StoreError("the file cannot be mapped", where=self.name, found=error.strerror) from error
+        self._view = memoryview(self._map)
+
+    def check(self) -> None:
+        """Raise StoreError if the file was changed since it was opened."""
+        now = os.fstat(self._descriptor)
+        if (now.st_size, now.st_mtime_ns) != (self._seen.st_size, self._seen.st_mtime_ns):
+            raise StoreError(
+                "the file was changed while it was being read",
+                where=self.name,
+                expected=human(self._seen.st_size),
+                found=human(now.st_size) if now.st_size != self._seen.st_size else "another modification time",
+                fix="open it again; save checkpoints by replacing files, not by writing into them",
+            )
+
+    def _read(self, offset: int, length: int) -> memoryview:
+        if self._descriptor >= 0:
+            self.check()
+        return self._view[offset : offset + length]
+
+    def block(self, offset: int, least: int) -> memoryview:
+        """The whole rest of the file: a mapping costs nothing until it is looked at."""
+        self.read(offset, least)
+        return self._view[offset:]
+
+    def private(self, offset: int, length: int) -> memoryview:
+        """As `read`, but writable: pages are copied when they are written to."""
+        if length < SMALL or self._descriptor < 0:
+            return super().private(offset, length)
+        self.read(offset, length)
+        start = offset - offset % mmap.ALLOCATIONGRANULARITY
+        pages = mmap.mmap(self._descriptor, offset - start + length, access=mmap.ACCESS_COPY, offset=start)
+        return memoryview(pages)[offset - start :]
+
+    def close(self) -> None:
+        """Close the descriptor; the mapping lives as long as a view of it."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def __del__(self) -> None:
+        if getattr(self, "_descriptor", -1) >= 0:
+            self.close()
+
+
+class StreamSource(Source):
+    """Standard input, read to its end: kept in memory while small, in an unnamed temporary file above 64 MB."""
+
+    def __init__(self, location: Location, stream: IO[bytes] | None = None) -> None:
+        self.location = location
+        spool = tempfile.SpooledTemporaryFile(max_size=64 * 1024 * 1024)  # noqa: SIM115 - lives as long as the source
+        incoming: IO[bytes] = stream or sys.stdin.buffer
+        while block := incoming.read(1 << 20):
+            spool.write(block)
+        self.size = spool.tell()
+        if getattr(spool, "_rolled", False):
+            spool.flush()
+            self._data = memoryview(mmap.mmap(spool.fileno(), 0, access=mmap.ACCESS_READ))
+            spool.close()
+        else:
+            spool.seek(0)
+            self._data = memoryview(spool.read())
+            spool.close()
+
+    def _read(self, offset: int, length: int) -> memoryview:
+        return self._data[offset : offset + length]
+
+
+def _require_regular(location: Location, found: os.stat_result) -> None:
+    if stat.S_ISREG(found.st_mode):
+        return
+    kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
+    raise StoreError(
+        "this is not a regular file",
+        where=location.shown,
+        found=kinds.get(stat.S_IFMT(found.st_mode), "a special file"),
+        fix="give a file; a pipe is read with - (standard input)",
+    )
+
+
+def _cannot_open(location: Location, error: OSError) -> StoreError:
+    fix = None
+    if isinstance(error, FileNotFoundError):
+        folder = os.path.dirname(location.name) or "."
+        fix = "check the name" if os.path.isdir(folder) else f"the folder {printable(folder)} does not exist"
+    found = StoreError("the file cannot be opened", where=location.shown, found=error.strerror or error, fix=fix)
+    found.errno = error.errno
+    return found
+
+
+def open_local(path: str) -> LocalSource:
+    """A mapped source for a path of this machine."""
+    return LocalSource(locate(path))
