@@ -14,6 +14,7 @@ __all__ = [
     "OperatorError",
     "ShapeError",
     "StoreError",
+    "UnknownTensorError",
     "UnsafeError",
     "UsageError",
     "collect",
@@ -106,6 +107,12 @@ def _rebuild(
 
 class UsageError(EvergraphError, ValueError):
     """The call itself cannot be honoured: an unknown name, an impossible combination."""
+
+
+class UnknownTensorError(UsageError, KeyError):
+    """A name that a checkpoint does not hold: a KeyError, as a mapping's should be."""
+
+    __str__ = EvergraphError.__str__
 
 
 class StoreError(EvergraphError, OSError):

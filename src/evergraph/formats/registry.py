@@ -1,0 +1,68 @@
+"""The formats, each a module and a line here; found by content when reading, by name or suffix when writing."""
+
+import functools
+import importlib
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from evergraph.errors import UsageError, printable
+from evergraph.formats.base import Format
+from evergraph.stores import Location, Source
+
+__all__ = ["FORMATS", "by_content", "by_name", "by_target"]
+
+FORMATS: Mapping[str, str] = MappingProxyType(
+    {
+        "mxnet-params": "evergraph.formats.mxnet_params:MXNetParams",
+    }
+)
+"""Dotted place of each format's class, in the order in which content is held against them."""
+
+HEAD = 4096
+
+
+@functools.cache
+def by_name(name: str) -> Format:
+    """The format of this name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if name not in FORMATS:
+        raise UsageError(f"no format named {printable(name)}", expected=", ".join(FORMATS))
+    module, _, kind = FORMATS[name].partition(":")
+    return getattr(importlib.import_module(module), kind)()
+
+
+def by_content(source: Source) -> Format:
+    """The format of this content.
+
+    Raises:
+        FormatError: none recognises it; the message says what it looks like.
+    """
+    head = source.head(HEAD)
+    for name in FORMATS:
+        found = by_name(name)
+        if found.recognise(head, source):
+            return found
+    from evergraph.formats.foreign import explain
+
+    raise explain(head, source)
+
+
+def by_target(target: Location) -> Format:
+    """The format that a target's name asks for.
+
+    Raises:
+        UsageError: no format has this ending.
+    """
+    name = target.basename.lower()
+    candidates = [(s, by_name(n)) for n in FORMATS for s in by_name(n).suffixes if name.endswith(s)]
+    if not candidates:
+        raise UsageError(
+            "the target's name asks for no known format",
+            where=target.shown,
+            expected=", ".join(sorted({s for n in FORMATS for s in by_name(n).suffixes})),
+            fix="name the format with --to, or to= in Python",
+        )
+    return max(candidates, key=lambda c: len(c[0]))[1]
