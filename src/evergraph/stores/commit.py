@@ -97,10 +97,10 @@ class _LocalSink(Sink):
         with self._explained("the file cannot be created"):
             self._descriptor = os.open(self._temporary, flags, 0o666)
         try:
-            if mode is None and os.path.exists(self._path):
-                mode = os.stat(self._path).st_mode & 0o7777
-            if mode is not None:
-                with self._explained("the file's permissions cannot be set"):
+            with self._explained("the file's permissions cannot be kept"):
+                if mode is None and os.path.exists(self._path):
+                    mode = os.stat(self._path).st_mode & 0o7777
+                if mode is not None:
                     os.fchmod(self._descriptor, mode)
             self._require_room(total)
         except BaseException:
@@ -110,7 +110,10 @@ class _LocalSink(Sink):
     def _require_room(self, total: int | None) -> None:
         if total is None or not hasattr(os, "statvfs"):
             return
-        found = os.statvfs(self._folder)
+        try:
+            found = os.statvfs(self._folder)
+        except OSError:
+            return  # an early word only: a full disk is told by the write itself
         free = found.f_bavail * found.f_frsize
         if total > free:
             raise StoreError(
