@@ -85,7 +85,7 @@ class Operator:
     retired: Mapping[str, str] = field(default_factory=dict)
     count: str = "num_args"
     description: Mapping[str, str] = field(default_factory=dict)
-    documented: tuple[str, ...] = ()
+    documented: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         self.inputs: tuple[Input, ...] = ()
@@ -130,7 +130,7 @@ class Operator:
         if self.variadic:
             found[self.variadic] = "NDArray-or-Symbol[]"
         found |= {p.name: p.description for p in self.parameters.values()} | dict(self.description)
-        return [(name, found[name]) for name in self.documented or found]
+        return [(name, found[name]) for name in (found if self.documented is None else self.documented)]
 
     def parse(self, attributes: Mapping[str, str]) -> Params:
         """The parameters that a node's texts stand for.
