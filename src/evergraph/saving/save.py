@@ -1,14 +1,15 @@
 """Saves a checkpoint: plan, say what would be lost, stream, check, make visible."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from evergraph.checkpoint import Checkpoint
-from evergraph.errors import ConversionError, collect
-from evergraph.formats import Layout, by_name, by_target
-from evergraph.stores import Sink, Transaction, locate
+from evergraph.errors import ConversionError, StoreError, collect
+from evergraph.formats import File, Layout, by_name, by_target
+from evergraph.saving.checksums import SUFFIX, Hasher, checksums, labelled, manifest, read_manifest
+from evergraph.stores import Location, Sink, Source, Transaction, locate
 
-__all__ = ["save", "write_layout"]
+__all__ = ["save", "sidecar", "write_layout"]
 
 
 def save(
@@ -17,6 +18,7 @@ def save(
     *,
     to: str | None = None,
     lossy: bool = False,
+    checksum: bool = False,
     **options: Any,
 ) -> Layout:
     """Save a checkpoint atomically and durably; whatever fails, the old content of `uri` stays.
@@ -26,6 +28,8 @@ def save(
         uri: where to; its ending names the format where `to` does not.
         to: name of the format.
         lossy: go on where the target cannot carry everything.
+        checksum: keep a checksum of each tensor in a small file beside it (`NAME.evg.json`); targets of several
+            files always have one.
         options: what the format takes, such as `release="1.0"` or `crc_check=True`.
 
     Returns:
@@ -52,22 +56,68 @@ def save(
             where=target.shown,
             fix="choose another format, drop what is not needed, or accept the loss with lossy=True (--lossy)",
         )
-    write_layout(layout)
+    beside = sidecar(target) if checksum or (len(layout.files) > 1 and not target.is_stream) else None
+    # an encrypted file cannot be read back without its key
+    read_back = form.read if len(layout.files) == 1 and "enc_key" not in options else None
+    write_layout(layout, found, beside, form.name, read_back)
     return layout
 
 
-def write_layout(layout: Layout) -> None:
-    """Stream a layout's files into one transaction."""
+def sidecar(target: Location) -> Location:
+    """Where the checksums of a target stand."""
+    return target.sibling(target.basename + SUFFIX)
+
+
+def write_layout(
+    layout: Layout,
+    checkpoint: Checkpoint,
+    beside: Location | None = None,
+    form: str = "",
+    read_back: Callable[[Source], object] | None = None,
+) -> None:
+    """Stream a layout's files into one transaction.
+
+    Args:
+        layout: what to write.
+        checkpoint: what the layout was planned from.
+        beside: where a manifest with sizes and checksums goes.
+        form: the format's name, for the manifest.
+        read_back: reads the written file's table once more before it is made visible.
+    """
+    hasher = Hasher(labelled(checkpoint)) if beside is not None else None
     with Transaction() as work:
-        for file in layout.files:
-            sink = work.add(file.location, total=file.size, mode=file.mode)
+        # the manifest of one file comes before it, so that a reader of the file is never disturbed; that of several
+        # after them, because they count only with it
+        note = work.add(beside) if beside is not None and len(layout.files) == 1 else None
+        sinks = [work.add(f.location, total=f.size, mode=f.mode, check=read_back) for f in layout.files]
+        for file, sink in zip(layout.files, sinks, strict=True):
             for piece in file.pieces():
-                _copy(piece, sink)
+                _copy(piece, sink, hasher)
+            _require_size(file, sink)
+        if beside is not None and hasher is not None:
+            sums = hasher.results()
+            sums |= checksums(checkpoint, [label for label, _ in labelled(checkpoint) if label not in sums])
+            sizes = {f.location.basename: s.position for f, s in zip(layout.files, sinks, strict=True)}
+            (note or work.add(beside)).write(manifest(form, sizes, sums, read_manifest(beside)))
 
 
-def _copy(piece: Any, sink: Sink) -> None:
+def _require_size(file: File, sink: Sink) -> None:
+    if file.size is not None and sink.position != file.size:
+        raise StoreError(
+            "another number of bytes was written than planned",
+            where=file.location.shown,
+            expected=file.size,
+            found=sink.position,
+            fix="the old content is untouched; a source that changed while it was copied, or a fault of evergraph's",
+        )
+
+
+def _copy(piece: Any, sink: Sink, hasher: Hasher | None) -> None:
     if isinstance(piece, bytes):
         sink.write(piece)
         return
+    label = hasher.label(piece) if hasher is not None else None
     for chunk in piece.chunks():
+        if hasher is not None and label is not None:
+            hasher.update(label, chunk)
         sink.write(chunk)

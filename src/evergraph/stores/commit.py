@@ -28,6 +28,7 @@ class Sink(ABC):
     """Takes the bytes of one file in order. `position` counts them."""
 
     position: int = 0
+    check: Callable[[Source], object] | None = None
 
     def __init__(self, location: Location, total: int | None = None) -> None:
         self.location, self.total, self.position = location, total, 0
@@ -247,19 +248,27 @@ class Transaction:
     ['a']
     """
 
-    def __init__(self, check: Callable[[Source], object] | None = None) -> None:
+    def __init__(self) -> None:
         self._sinks: list[Sink] = []
-        self._check = check
 
-    def add(self, uri: object, *, total: int | None = None, mode: int | None = None) -> Sink:
+    def add(
+        self,
+        uri: object,
+        *,
+        total: int | None = None,
+        mode: int | None = None,
+        check: Callable[[Source], object] | None = None,
+    ) -> Sink:
         """A sink for the new content of `uri`.
 
         Args:
             uri: where the content goes.
             total: its size, where it is known: checked against the free space, and shown as progress.
             mode: permissions of the file; those of the file it replaces, or the process's default, where not given.
+            check: called with the durable bytes before anything is made visible; an exception keeps the old content.
         """
         sink = _sink(uri if isinstance(uri, Location) else locate(uri), total, mode)
+        sink.check = check
         self._sinks.append(sink)
         return sink
 
@@ -267,12 +276,11 @@ class Transaction:
         """Make everything durable, check it, make it visible."""
         for sink in self._sinks:
             sink.settle()
-        if self._check is not None:
-            for sink in self._sinks:
-                source = sink.source()
-                if source is not None:
-                    with source:
-                        self._check(source)
+        for sink in self._sinks:
+            source = sink.source() if sink.check is not None else None
+            if sink.check is not None and source is not None:
+                with source:
+                    sink.check(source)
         for sink in self._sinks:
             sink.publish()
         for sink in self._sinks:
@@ -316,8 +324,8 @@ def commit(
     Raises:
         StoreError: naming the step that failed, and what is on disk now.
     """
-    with Transaction(check) as work:
-        yield work.add(uri, total=total, mode=mode)
+    with Transaction() as work:
+        yield work.add(uri, total=total, mode=mode, check=check)
 
 
 def _sink(location: Location, total: int | None, mode: int | None) -> Sink:

@@ -1,0 +1,115 @@
+"""Is it whole? Everything that can be found wrong with a checkpoint, said at once."""
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from evergraph.checkpoint import Checkpoint
+from evergraph.errors import EvergraphError, printable
+from evergraph.saving.checksums import read_manifest, wrong_tensors
+from evergraph.saving.save import sidecar
+from evergraph.stores import Location, locate, open_source
+from evergraph.stores.progress import advance
+
+__all__ = ["Report", "check_checkpoint"]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was looked at, and what was found.
+
+    Attributes:
+        name: the checkpoint.
+        format: its format.
+        checked: one line for each thing that was checked and found good.
+        findings: one line for each thing that is wrong.
+        notes: one line for each thing worth knowing.
+    """
+
+    name: str
+    format: str = ""
+    checked: tuple[str, ...] = ()
+    findings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.findings
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+    def report(self) -> dict[str, object]:
+        """The report as plain data, for `--json`."""
+        found: dict[str, object] = {"name": self.name, "format": self.format, "ok": self.ok}
+        found.update(checked=list(self.checked), findings=list(self.findings), notes=list(self.notes))
+        return found
+
+
+def check_checkpoint(checkpoint: Checkpoint, uri: object) -> Report:
+    """Check an opened checkpoint's stored bytes, sparse parts and checksums.
+
+    Args:
+        checkpoint: what `open` returned: its table has been checked against the file's size.
+        uri: where it was opened from; its manifest stands beside it.
+    """
+    location = locate(uri)
+    checked = [f"the table of {len(checkpoint)} tensors fits the file"]
+    notes: list[str] = []
+    findings = list(_unreadable(checkpoint))
+    sums, wrong = _against_manifest(checkpoint, location)
+    findings += wrong
+    if sums is None:
+        notes.append(
+            "no checksums were saved with it: damage inside the data cannot be noticed"
+            " (save with checksum=True, --checksum, to have them)"
+        )
+    elif not wrong:
+        checked.append(f"{sums} checksums agree")
+    if not findings:
+        checked.append("every value can be read")
+    return Report(location.shown, checkpoint.format, tuple(checked), tuple(dict.fromkeys(findings)), tuple(notes))
+
+
+def _unreadable(checkpoint: Checkpoint) -> Iterator[str]:
+    from evergraph.tensors.sparse import check_parts
+
+    for name, tensor in checkpoint.items():
+        try:
+            if tensor.storage in ("row_sparse", "csr"):
+                yield from (f"{printable(name)}: {line}" for line in check_parts(tensor))
+            for chunk in tensor.blob.chunks():
+                # every page of the mapping is touched: that is what finds a bad disk
+                zlib.crc32(chunk)
+                advance("reading", len(chunk), checkpoint.nbytes)
+        except EvergraphError as error:
+            yield f"{printable(name)}: {error.what}"
+
+
+def _against_manifest(checkpoint: Checkpoint, location: Location) -> tuple[int | None, list[str]]:
+    if location.is_stream:
+        return None, []
+    try:
+        found = read_manifest(sidecar(location))
+    except EvergraphError as error:
+        return 0, [str(error)]
+    if found is None:
+        return None, []
+    wrong = wrong_tensors(checkpoint, found)
+    wrong += _wrong_sizes(found["versions"], location) if not wrong else []
+    return len(found["versions"][0]["tensors"]), wrong
+
+
+def _wrong_sizes(versions: list[dict[str, dict[str, int]]], location: Location) -> list[str]:
+    """Files that are missing or of another size than every version says."""
+    lines = []
+    for name in versions[0]["files"]:
+        sizes = {v["files"].get(name) for v in versions}
+        try:
+            with open_source(location.sibling(name)) as source:
+                if source.size not in sizes:
+                    lines.append(f"{printable(name)}: {source.size} bytes, {versions[0]['files'][name]} expected")
+        except EvergraphError as error:
+            lines.append(f"{printable(name)}: {error.what}")
+    return lines
