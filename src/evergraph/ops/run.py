@@ -11,13 +11,17 @@ class Run:
     Args:
         training: whether layers behave as in training (dropout, batch statistics).
         generators: random generators by torch device string; missing ones mean torch's default generator.
+        sparse_gradients: whether a look-up table that was asked for a sparse gradient may give torch's sparse tensor.
     """
 
-    __slots__ = ("generators", "training")
+    __slots__ = ("generators", "sparse_gradients", "training")
 
-    def __init__(self, training: bool = False, generators: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, training: bool = False, generators: dict[str, Any] | None = None, sparse_gradients: bool = False
+    ) -> None:
         self.training = training
         self.generators = generators or {}
+        self.sparse_gradients = sparse_gradients
 
     def generator(self, device: Any) -> Any:
         """The random generator for a torch device, or None for torch's default one."""
@@ -30,9 +34,16 @@ class Run:
 
         Args:
             state: the auxiliary state's tensor, changed in place.
-            value: its next value, computed by the forward pass.
+            value: its next value, computed by the forward pass, or a function that computes it from the state as it
+                then is (layers that share a state each move it on).
             through: the output whose gradient triggers the change.
         """
-        if through.requires_grad:
+        if not through.requires_grad:
+            return
+        if not callable(value):
             value = value.detach()
-            through.register_hook(lambda _: state.copy_(value) and None)
+
+        def change(_: Any) -> None:
+            state.copy_(value() if callable(value) else value)
+
+        through.register_hook(change)

@@ -72,6 +72,8 @@ class Operator:
         description: type strings that follow no rule, by parameter or input.
         documented: names in the order in which MXNet's registry lists them, where that is not inputs, then
             parameters; a name in it that the operator does not take has its type string in `description`.
+        names: for a variadic operator whose parameters name its inputs: (params, count) -> names, or None for the
+            usual ones.
     """
 
     name: str
@@ -86,6 +88,7 @@ class Operator:
     count: str = "num_args"
     description: Mapping[str, str] = field(default_factory=dict)
     documented: tuple[str, ...] | None = None
+    names: Callable[[Params, int | None], list[str] | None] | None = None
 
     def __post_init__(self) -> None:
         self.inputs: tuple[Input, ...] = ()
@@ -195,6 +198,9 @@ class Operator:
             p: parsed parameters.
             count: number of inputs of a variadic operator, where the parameters do not tell.
         """
+        named = self.names(p, count) if self.names is not None else None
+        if named is not None:
+            return named
         if self.variadic is not None:
             number = p.get(self.count, count) if self.count else count
             return [i.name for i in self.inputs] + [f"arg{i}" for i in range((number or 0) - len(self.inputs))]
