@@ -29,9 +29,9 @@ def open_source(uri: object, **options: Any) -> Source:
         return StreamSource(location)
     if location.is_local:
         return LocalSource(location)
-    from evergraph.stores.remote import RemoteSource
+    from evergraph.stores.remote import open_remote
 
-    return RemoteSource(location, **options)
+    return open_remote(location, **options)
 
 
 def exists(uri: object) -> bool:

@@ -1,6 +1,7 @@
 """Files of other machines, through fsspec: ranged reads, and writes that appear whole or not at all."""
 
 import importlib.util
+import re
 from typing import Any
 
 from evergraph._lazy import load
@@ -10,7 +11,10 @@ from evergraph.stores.progress import advance
 from evergraph.stores.source import BLOCK, Source
 from evergraph.stores.uri import PROTOCOLS, Location, redact
 
-__all__ = ["RemoteSource", "file_system", "remote_exists", "remote_list", "remote_sink"]
+__all__ = ["RemoteSource", "failed", "file_system", "open_remote", "remote_exists", "remote_list", "remote_sink"]
+
+
+_URL = re.compile(r"\w+://[^\s'\"<>]+")
 
 
 def file_system(location: Location, **options: Any) -> tuple[Any, str]:
@@ -31,11 +35,30 @@ def file_system(location: Location, **options: Any) -> tuple[Any, str]:
     return system, path
 
 
-def _failed(location: Location, what: str, error: BaseException) -> EvergraphError:
+def failed(location: Location, what: str, error: BaseException) -> EvergraphError:
+    """The error of this family for whatever a library raised, without credentials."""
     if isinstance(error, EvergraphError):
         return error
-    reason = printable(redact(str(error))) if "://" not in str(error) else type(error).__name__
-    return StoreError(what, where=location.shown, found=reason or type(error).__name__)
+    reason = printable(_URL.sub(lambda found: redact(found[0]), str(error)), 500)
+    return StoreError(
+        what, where=location.shown, found=f"{type(error).__name__}: {reason}" if reason else type(error).__name__
+    )
+
+
+def open_remote(location: Location, **options: Any) -> Source:
+    """A source for a remote location.
+
+    Args:
+        location: where.
+        options: for the protocol's fsspec file system; for HTTP also `timeout`, seconds without a byte.
+    """
+    if location.protocol not in ("http", "https"):
+        return RemoteSource(location, **options)
+    from evergraph.stores.http import HttpSource
+
+    timeout = {k: options.pop(k) for k in ("timeout",) if k in options}
+    system, _ = file_system(location, **options)
+    return HttpSource(location, system, **timeout)
 
 
 class RemoteSource(Source):
@@ -51,7 +74,7 @@ class RemoteSource(Source):
         try:
             self.size = int(self._system.info(self._path)["size"])
         except Exception as error:
-            raise _failed(location, "the file cannot be reached", error) from error
+            raise failed(location, "the file cannot be reached", error) from error
         self._block: tuple[int, memoryview] = (0, memoryview(b""))
 
     def _read(self, offset: int, length: int) -> memoryview:
@@ -62,7 +85,7 @@ class RemoteSource(Source):
         try:
             data = memoryview(self._system.cat_file(self._path, start=offset, end=offset + want))
         except Exception as error:
-            raise _failed(self.location, "the file cannot be read", error) from error
+            raise failed(self.location, "the file cannot be read", error) from error
         if len(data) != want:
             raise StoreError(
                 "the server sent another number of bytes than asked for",
@@ -86,35 +109,38 @@ class _RemoteSink(Sink):
         try:
             self._file = self._system.open(self._path, "wb", autocommit=False)
         except Exception as error:
-            raise _failed(location, "the file cannot be created", error) from error
+            raise failed(location, "the file cannot be created", error) from error
 
     def _write(self, block: Any) -> None:
         try:
             self._file.write(block)
         except Exception as error:
-            raise _failed(self.location, "the file cannot be written", error) from error
+            raise failed(self.location, "the file cannot be written", error) from error
 
     def settle(self) -> None:
         self.flush()
         try:
             self._file.close()
         except Exception as error:
-            raise _failed(self.location, "the upload cannot be finished", error) from error
+            raise failed(self.location, "the upload cannot be finished", error) from error
 
     def publish(self) -> None:
         try:
             self._file.commit()
         except Exception as error:
-            raise _failed(self.location, "the file cannot be put in place", error) from error
+            raise failed(self.location, "the file cannot be put in place", error) from error
         self._file = None
 
     def abandon(self) -> None:
         if self._file is not None:
             found, self._file = self._file, None
+            # fsspec's files upload what they hold when they are collected, unless they count as closed
+            unfinished, found.closed = not found.closed, True
             try:
-                found.discard()
+                if unfinished or found.autocommit is False:
+                    found.discard()
             except Exception as error:
-                raise _failed(self.location, "an unfinished upload could not be removed", error) from error
+                raise failed(self.location, "an unfinished upload could not be removed", error) from error
 
 
 def remote_sink(location: Location, total: int | None) -> Sink:
@@ -134,7 +160,7 @@ def remote_exists(location: Location) -> bool:
     try:
         return bool(system.isfile(path))
     except Exception as error:
-        raise _failed(location, "the server cannot be asked", error) from error
+        raise failed(location, "the server cannot be asked", error) from error
 
 
 def remote_list(location: Location) -> list[str]:
@@ -143,5 +169,5 @@ def remote_list(location: Location) -> list[str]:
     try:
         rows = system.ls(path, detail=True)
     except Exception as error:
-        raise _failed(location, "the folder cannot be listed", error) from error
+        raise failed(location, "the folder cannot be listed", error) from error
     return sorted(r["name"].rstrip("/").rsplit("/", 1)[-1] for r in rows if r.get("type") == "file")
