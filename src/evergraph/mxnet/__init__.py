@@ -1,0 +1,1 @@
+"""The MXNet face: `import evergraph.mxnet as mx`."""

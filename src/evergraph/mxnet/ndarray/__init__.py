@@ -1,0 +1,1 @@
+"""`mx.nd`: arrays and the functions on them."""
