@@ -132,6 +132,14 @@ class Graph:
         counts = tuple(map(sub, rows[1:], rows[:-1]))
         return counts if min(counts, default=1) > 0 else None
 
+    def used_counts(self) -> list[int]:
+        """How many outputs of each node are read: all that can be told of a node whose operator is not known."""
+        counts = [1] * len(self.nodes)
+        for entries in (*(n.inputs for n in self.nodes), self.heads):
+            for source, output, _ in entries:
+                counts[source] = max(counts[source], output + 1)
+        return counts
+
     def remarks(self) -> list[str]:
         """What is odd about the graph and hinders nothing: said by reports, in words."""
         found = []

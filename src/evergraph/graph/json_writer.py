@@ -109,15 +109,7 @@ def _object(members: Sequence[tuple[str, str]], indent: int) -> str:
 def _row_pointers(graph: Graph) -> Iterable[int]:
     """Where each node's outputs begin when all are numbered through."""
     counts = graph.output_counts
-    return accumulate(counts if counts is not None else _used_outputs(graph), initial=0)
-
-
-def _used_outputs(graph: Graph) -> list[int]:
-    """The outputs that are read: all that a graph tells of a node whose operator nobody asks."""
-    counts = [1] * len(graph.nodes)
-    for source, output, _ in (e for entries in (*(n.inputs for n in graph.nodes), graph.heads) for e in entries):
-        counts[source] = max(counts[source], output + 1)
-    return counts
+    return accumulate(counts if counts is not None else graph.used_counts(), initial=0)
 
 
 def _text(text: str) -> str:

@@ -1,0 +1,209 @@
+"""The steps of the upgrade, in the order in which MXNet 1.9.1 takes them when it loads a graph."""
+
+from itertools import accumulate
+
+from evergraph.errors import printable
+from evergraph.graph import Graph, Node, version_words
+from evergraph.graph.draft import Draft
+from evergraph.passes.binding import count_outputs, input_names, number_outputs
+from evergraph.passes.upgrade import CURRENT, Work, step
+
+__all__ = ["HIDDEN_KEYS", "INITIALIZERS"]
+
+HIDDEN_KEYS = ("ctx_group", "lr_mult", "wd_mult", "force_mirroring", "mirror_stage")
+"""Texts that steer training and placement; from 0.9 on they stand between double underscores."""
+
+_MOVING = {3: '["zero", {}]', 4: '["one", {}]'}
+INITIALIZERS: dict[str, dict[int, str]] = {
+    "BatchNorm": _MOVING,
+    "BatchNorm_v1": _MOVING,
+    "_contrib_BatchNormWithReLU": _MOVING,
+    "_contrib_SyncBatchNorm": _MOVING,
+    "IdentityAttachKLSparseReg": {1: '["zero", {}]'},
+    "LeakyReLU": {1: '["Constant", {"value": 0.25}]'},
+    "UpSampling": {1: '["bilinear", {}]'},
+}
+"""The initializer that an operator gives to a variable that it reads as this input, where the variable has none."""
+
+
+@step("spelling", until=10000)
+def _spelling(work: Work) -> None:
+    """Each node's texts stand under attrs, without 0.8's backward_source_id."""
+    nodes = work.draft.nodes
+    spelled = work.draft.graph.spelling
+    if spelled != "attrs":
+        kept = {"param": "param and attr", "attr": "attr"}[spelled]
+        work.tell("", f"the texts of {sum(bool(n.attrs) for n in nodes)} nodes", kept, "attrs")
+    for i, node in enumerate(nodes):
+        if "param" in node.extra:
+            for key, value in node.extra["param"].items():
+                work.tell(node.name, f"{key}: the user's text hides the operator's", value, node.attrs[key])
+        if node.extra.keys() & {"backward_source_id", "param"}:
+            rest = {k: v for k, v in node.extra.items() if k not in ("backward_source_id", "param")}
+            nodes[i] = node.replace(extra=rest)
+
+
+@step("operator names")
+def _operator_names(work: Work) -> None:
+    """Operators have the names under which MXNet 1.9.1 registers them."""
+    for i, node in enumerate(work.draft.nodes):
+        found = work.meaning(node)
+        if found is not None and found.operator is None:
+            work.remarks[f"operator {printable(node.op)} is not known: its nodes stay as they are"] = None
+        elif found is not None and found.operator is not None and found.operator.name != node.op:
+            work.tell(node.name, "operator renamed", node.op, found.operator.name)
+            work.draft.nodes[i] = node.replace(op=found.operator.name)
+
+
+@step("hidden keys", until=CURRENT)
+def _hidden_keys(work: Work) -> None:
+    """Texts that steer training and placement move to __key__, and those of an input to its variable."""
+    for i in work.draft.order():
+        for key in list(work.draft.nodes[i].attrs):
+            hidden = next((h for h in HIDDEN_KEYS if key.endswith(h)), None)
+            if hidden == key:
+                _hide(work, i, key)
+            elif hidden is not None and not work.draft.nodes[i].is_variable:
+                _hand_on(work, i, key, hidden)
+
+
+def _hide(work: Work, index: int, key: str) -> None:
+    node = work.draft.nodes[index]
+    texts = dict(node.attrs)
+    value = texts.pop(key)
+    work.tell(node.name, f"{key} is now __{key}__", texts.get(f"__{key}__"), value)
+    work.draft.nodes[index] = node.replace(attrs=texts | {f"__{key}__": value})
+
+
+def _hand_on(work: Work, index: int, key: str, hidden: str) -> None:
+    """Move a text such as weight_lr_mult from an operator to its variable `weight`."""
+    node = work.draft.nodes[index]
+    texts = {k: v for k, v in node.attrs.items() if k != key}
+    found = work.meaning(node.replace(attrs=texts))
+    names = input_names(node, found) if found is not None else None
+    if names is None or found is None or found.operator is None or not found.operator.parameters:
+        return  # an operator that is not known, or that has no parameters and lets every text pass
+    target = _variable(work.draft.nodes, node, names, key[: -len(hidden) - 1])
+    if target is None:
+        work.errors.append(
+            f"node {printable(node.name)!r} ({printable(node.op)}): {printable(key)}, and its inputs are "
+            + ", ".join(names)
+        )
+        return
+    variable = work.draft.nodes[target]
+    work.tell(node.name, f"{key} moved to variable {printable(variable.name)} as __{hidden}__")
+    work.set_text(target, f"__{hidden}__", node.attrs[key])
+    work.draft.nodes[index] = work.draft.nodes[index].replace(attrs=texts)
+
+
+def _variable(nodes: list[Node], node: Node, names: list[str], wanted: str) -> int | None:
+    for name, (source, _, _) in zip(names, node.inputs, strict=False):
+        if name == wanted and nodes[source].is_variable:
+            return source
+    return None
+
+
+@step("missing inputs", until=900)
+def _missing_inputs(work: Work) -> None:
+    """Auxiliary states, which 0.8 and older left out, become variables."""
+    for i in range(len(work.draft.nodes)):
+        node = work.draft.nodes[i]
+        found = work.meaning(node)
+        names = input_names(node, found) if found is not None else None
+        for name in (names or [])[len(node.inputs) :]:
+            variable = Node("null", f"{node.name}_{name}" if node.name else name, attrs=dict(node.attrs))
+            work.tell(node.name, f"input {name} added as variable {printable(variable.name)}")
+            entry = (work.draft.add(variable), 0, 0)
+            node = node.replace(inputs=(*node.inputs, entry))
+        work.draft.nodes[i] = node
+
+
+@step("initializers", until=904)
+def _initializers(work: Work) -> None:
+    """Variables that operators initialize in their own way say so in __init__."""
+    for i in work.draft.order():
+        node = work.draft.nodes[i]
+        for number, text in INITIALIZERS.get(node.op, {}).items():
+            if number < len(node.inputs):
+                variable = node.inputs[number][0]
+                target = work.draft.nodes[variable]
+                if target.is_variable and "__init__" not in target.attrs:
+                    work.set_text(variable, "__init__", text)
+
+
+@step("axes", until=905)
+def _axes(work: Work) -> None:
+    """argmax and argmin over everything leave their axis out, where 0.9.4 and older wrote -1."""
+    for i, node in enumerate(work.draft.nodes):
+        if node.op in ("argmax", "argmin") and node.attrs.get("axis") == "-1":
+            work.tell(node.name, "axis removed: it stood for all axes", "-1")
+            work.draft.nodes[i] = node.replace(attrs={k: v for k, v in node.attrs.items() if k != "axis"})
+
+
+@step("pooling convention")
+def _pooling_convention(work: Work) -> None:
+    """Pooling layers that state no convention get the one asked for."""
+    if work.pooling_convention is not None:
+        for i, node in enumerate(work.draft.nodes):
+            if node.op == "Pooling" and "pooling_convention" not in node.attrs:
+                work.set_text(i, "pooling_convention", work.pooling_convention)
+
+
+@step("recurrent outputs", until=10600)
+def _recurrent_outputs(work: Work) -> None:
+    """The states that RNN returns are named NODE_state_output and NODE_statecell_output from 1.6 on."""
+    renamed = {1: ("state", "state_output"), 2: ("state_cell", "statecell_output")}
+    for index, output, _ in work.draft.heads:
+        node = work.draft.nodes[index]
+        if node.op == "RNN" and output in renamed:
+            before, after = (f"{node.name}_{n}" for n in renamed[output])
+            work.tell(node.name, "the name of the output follows 1.6", before, after)
+
+
+@step("order")
+def _order(work: Work) -> None:
+    """Nodes that no head needs are dropped, and the rest stand in MXNet's order."""
+    needed = work.draft.order()
+    for i in sorted(set(range(len(work.draft.nodes))) - set(needed)):
+        node = work.draft.nodes[i]
+        work.tell(node.name, f"dropped ({printable(node.op)}): no head needs it")
+    old = [i for i in needed if i < len(work.draft.graph)]
+    if moved := sum(a != b for a, b in zip(old, sorted(old), strict=True)):
+        work.tell("", f"{moved} nodes moved")
+
+
+@step("outputs")
+def _outputs(work: Work) -> None:
+    """node_row_ptr counts the outputs that each operator has in 1.9.1."""
+    draft = work.draft
+    for i, node in enumerate(draft.nodes):
+        count = count_outputs(work.meaning(node))
+        if count is not None and draft.counts[i] not in (None, count):
+            work.tell(node.name, f"number of outputs of {printable(node.op)}", str(draft.counts[i]), str(count))
+        draft.counts[i] = draft.counts[i] if count is None else count
+    for i, node in enumerate(draft.nodes):
+        if node.subgraphs:
+            draft.nodes[i] = node.replace(subgraphs=tuple(_body(work, node.name, g) for g in node.subgraphs))
+    graph = draft.freeze(spelling="attrs")
+    work.draft = Draft(graph.replace(row_ptr=tuple(accumulate(number_outputs(graph), initial=0))))
+
+
+def _body(work: Work, name: str, graph: Graph) -> Graph:
+    """A subgraph with today's operator names, order and row pointers; MXNet upgrades nothing else in it."""
+    inner = Work(Draft(graph), work.version, remarks=work.remarks)
+    for function in (_operator_names, _order, _outputs):
+        function(inner)
+    if not inner.edits:
+        return graph
+    work.edits += [type(e)(work.step, name, f"in its subgraph, {e}") for e in inner.edits]
+    return inner.draft.graph
+
+
+@step("version")
+def _version(work: Work) -> None:
+    """The graph carries the version of MXNet 1.9.1."""
+    graph = work.draft.graph
+    if graph.attrs.get("mxnet_version") != ["int", CURRENT]:
+        work.tell("", "version", version_words(graph.version), version_words(CURRENT))
+        attrs = {**graph.attrs, "mxnet_version": ["int", CURRENT]}
+        work.draft.graph = graph.replace(attrs={k: attrs[k] for k in sorted(attrs)})
