@@ -1,0 +1,192 @@
+"""Batch normalisation in all the names that MXNet and public graphs have for it."""
+
+from typing import Any
+
+from evergraph.ops.lazy import F, torch
+from evergraph.ops.registry import operator
+from evergraph.ops.rules import Dims, unify
+from evergraph.ops.run import Run
+from evergraph.ops.schema import Aux
+from evergraph.ops.types import Double
+
+__all__ = ["BatchNorm"]
+
+_OUTPUTS = ("output", "mean", "var")
+
+
+def _visible(p: Any) -> int:
+    return 3 if p.output_mean_var else 1
+
+
+def _shapes(p: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], list[Dims]]:
+    shape = unify(ins[0], outs[0], "output of BatchNorm")
+    if shape is None:
+        return ins, outs
+    channels = (shape[p.get("axis", 1)],)
+    rest = [unify(s, channels, "a parameter of BatchNorm") for s in ins[1:]]
+    return [shape, *rest], [shape, channels, channels, *[None] * (len(outs) - 3)]
+
+
+def _types(_: Any, ins: list[str | None], outs: list[str | None]) -> tuple[list[str | None], list[str | None]]:
+    kind = ins[0] or outs[0]
+    # statistics of half precision data are kept in single precision
+    inner = "float32" if kind in ("float16", "bfloat16") else kind
+    return [kind, *[i or inner for i in ins[1:]]], [kind, *[inner] * (len(outs) - 1)]
+
+
+def _tracing() -> bool:
+    return torch.compiler.is_compiling() or torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
+
+
+def _scale(gamma: Any, fix_gamma: bool) -> Any:
+    """The scale that is used: ones where gamma is fixed, which MXNet then also writes into the array itself."""
+    if not fix_gamma:
+        return gamma
+    if not _tracing():
+        with torch.no_grad():
+            gamma.fill_(1)
+    # not gamma itself: its gradient is 0, and two layers may share it
+    return torch.ones_like(gamma)
+
+
+def _batch(x: Any, scale: Any, beta: Any, mean: Any, var: Any, eps: float, momentum: float, run: Run) -> Any:
+    """Normalises by the batch, notes the change of the moving statistics; the output and the batch's statistics."""
+    # with a momentum of 1 torch's running statistics are those of the batch, its variance the unbiased one
+    batch_mean, batch_var = torch.zeros_like(mean), torch.zeros_like(var)
+    out = torch.batch_norm(x, scale, beta, batch_mean, batch_var, True, 1.0, eps, torch.backends.cudnn.enabled)
+    count = x.numel() // x.shape[1] if x.numel() else 0
+    batch_var = batch_var * ((count - 1) / count) if count > 1 else torch.zeros_like(var)
+    run.update(mean, lambda: momentum * mean + (1 - momentum) * batch_mean, through=out)
+    run.update(var, lambda: momentum * var + (1 - momentum) * batch_var, through=out)
+    return out, batch_mean, batch_var
+
+
+def _normalized(
+    data: Any, gamma: Any, beta: Any, mean: Any, var: Any, p: dict[str, Any], axis: int, run: Run, relu: bool = False
+) -> Any:
+    scale = _scale(gamma, p["fix_gamma"])
+    x = data if axis % data.ndim == 1 else data.movedim(axis, 1)
+    if run.training and not p["use_global_stats"]:
+        out, mean, var = _batch(x, scale, beta, mean, var, p["eps"], p["momentum"], run)
+    else:
+        out = torch.batch_norm(x, scale, beta, mean, var, False, 0.0, p["eps"], torch.backends.cudnn.enabled)
+    if relu:
+        out = F.relu(out)
+    if axis % data.ndim != 1:
+        out = out.movedim(1, axis)
+    if not p["output_mean_var"]:
+        return out
+    return out, mean.detach().clone(), torch.rsqrt(var.detach() + p["eps"])
+
+
+@operator(
+    aliases=("_npx_batch_norm", "CuDNNBatchNorm"), shape=_shapes, dtype=_types, outputs=_OUTPUTS, visible=_visible
+)
+def BatchNorm(
+    data,
+    gamma,
+    beta,
+    moving_mean: Aux,
+    moving_var: Aux,
+    *,
+    eps: Double = 0.0010000000474974513,
+    momentum: float = 0.9,
+    fix_gamma: bool = True,
+    use_global_stats: bool = False,
+    output_mean_var: bool = False,
+    axis: int = 1,
+    cudnn_off: bool = False,
+    min_calib_range: float | None = None,
+    max_calib_range: float | None = None,
+    run: Run,
+):
+    """Batch normalisation: gamma * (data - mean) / sqrt(var + eps) + beta for each channel, along `axis`.
+
+    In training, mean and biased variance are those of the batch (unless use_global_stats), and the moving ones follow
+    in the backward pass: new = momentum * old + (1 - momentum) * batch. With fix_gamma, which is the default, gamma is
+    overwritten with 1 and has no gradient. With output_mean_var, mean and 1 / sqrt(var + eps) are outputs too.
+    """
+    p = {"eps": eps, "momentum": momentum, "fix_gamma": fix_gamma}
+    p |= {"use_global_stats": use_global_stats, "output_mean_var": output_mean_var}
+    return _normalized(data, gamma, beta, moving_mean, moving_var, p, axis, run)
+
+
+@operator("_contrib_BatchNormWithReLU", shape=_shapes, dtype=_types, outputs=(*_OUTPUTS, "workspace"), visible=_visible)
+def BatchNormWithReLU(
+    data,
+    gamma,
+    beta,
+    moving_mean: Aux,
+    moving_var: Aux,
+    *,
+    eps: Double = 0.0010000000474974513,
+    momentum: float = 0.9,
+    fix_gamma: bool = True,
+    use_global_stats: bool = False,
+    output_mean_var: bool = False,
+    axis: int = 1,
+    cudnn_off: bool = False,
+    min_calib_range: float | None = None,
+    max_calib_range: float | None = None,
+    run: Run,
+):
+    """BatchNorm, and of its result the larger of the value and 0."""
+    p = {"eps": eps, "momentum": momentum, "fix_gamma": fix_gamma}
+    p |= {"use_global_stats": use_global_stats, "output_mean_var": output_mean_var}
+    return _normalized(data, gamma, beta, moving_mean, moving_var, p, axis, run, relu=True)
+
+
+_V1_INPUTS = ("data", "gamma", "beta")
+
+
+@operator(
+    shape=_shapes,
+    dtype=_types,
+    outputs=_OUTPUTS,
+    visible=_visible,
+    documented=(
+        *_V1_INPUTS,
+        *("eps", "momentum", "fix_gamma", "use_global_stats", "output_mean_var"),
+    ),
+)
+def BatchNorm_v1(
+    data,
+    gamma,
+    beta,
+    moving_mean: Aux,
+    moving_var: Aux,
+    *,
+    eps: float = 0.001,
+    momentum: float = 0.9,
+    fix_gamma: bool = True,
+    use_global_stats: bool = False,
+    output_mean_var: bool = False,
+    run: Run,
+):
+    """BatchNorm over axis 1, as it was before 0.9.5."""
+    p = {"eps": eps, "momentum": momentum, "fix_gamma": fix_gamma}
+    p |= {"use_global_stats": use_global_stats, "output_mean_var": output_mean_var}
+    return _normalized(data, gamma, beta, moving_mean, moving_var, p, 1, run)
+
+
+@operator("_contrib_SyncBatchNorm", shape=_shapes, dtype=_types, outputs=_OUTPUTS, visible=_visible)
+def SyncBatchNorm(
+    data,
+    gamma,
+    beta,
+    moving_mean: Aux,
+    moving_var: Aux,
+    *,
+    eps: float = 0.001,
+    momentum: float = 0.9,
+    fix_gamma: bool = True,
+    use_global_stats: bool = False,
+    output_mean_var: bool = False,
+    ndev: int = 1,
+    key: str,
+    run: Run,
+):
+    """BatchNorm over axis 1; where a torch process group runs, over the batches of all its processes."""
+    p = {"eps": eps, "momentum": momentum, "fix_gamma": fix_gamma}
+    p |= {"use_global_stats": use_global_stats, "output_mean_var": output_mean_var}
+    return _normalized(data, gamma, beta, moving_mean, moving_var, p, 1, run)
