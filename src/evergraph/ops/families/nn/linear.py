@@ -1,0 +1,98 @@
+"""Fully connected layers and look-up tables of vectors."""
+
+import math
+from typing import Any, Literal
+
+from evergraph.ops.lazy import F
+from evergraph.ops.registry import operator
+from evergraph.ops.rules import Dims, known, unify
+from evergraph.ops.run import Run
+
+__all__ = ["Embedding", "FullyConnected"]
+
+
+def _connected(p: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], list[Dims]]:
+    data, out = ins[0], outs[0]
+    if data is None:
+        return ins, outs
+    found = (data[0], p.num_hidden) if p.flatten else (*data[:-1], p.num_hidden)
+    out = unify(out, found, "output of FullyConnected")
+    if out is not None and p.flatten:
+        ins[0] = (out[0], *data[1:])
+    elif out is not None:
+        ins[0] = (*out[:-1], data[-1])
+    return ins, [out]
+
+
+@operator(
+    aliases=("_npx_fully_connected", "_sparse_FullyConnected"),
+    shape=_connected,
+    optional={"bias": lambda p: not p.no_bias},
+)
+def FullyConnected(data, weight, bias=None, *, num_hidden: int, no_bias: bool = False, flatten: bool = True):
+    """Data times the transpose of weight (num_hidden, inputs), plus bias (num_hidden,).
+
+    With flatten all axes of data but the first are one axis of inputs; without it the last axis is.
+    """
+    if flatten and data.ndim != 2:
+        data = data.flatten(1) if data.ndim > 1 else data.unsqueeze(1)
+    return F.linear(data, weight, bias)
+
+
+@FullyConnected.parameter_shapes
+def _connected_weights(p: Any, data: Any) -> dict[str, Any]:
+    inside = data[1:] if p.flatten else data[-1:]
+    return {"weight": (p.num_hidden, math.prod(inside) if known(inside) else None), "bias": (p.num_hidden,)}
+
+
+def _looked_up(p: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], list[Dims]]:
+    ins[1] = unify(ins[1], (p.input_dim, p.output_dim), "weight of Embedding")
+    if ins[0] is not None:
+        outs[0] = unify(outs[0], (*ins[0], p.output_dim), "output of Embedding")
+    elif outs[0] is not None:
+        ins[0] = outs[0][:-1]
+    return ins, outs
+
+
+def _looked_up_type(p: Any, ins: list[str | None], outs: list[str | None]) -> tuple[list[str | None], list[str | None]]:
+    kind = ins[1] or outs[0] or p.dtype
+    return [ins[0], kind], [kind]
+
+
+_WEIGHT_TYPES = Literal["bfloat16", "float16", "float32", "float64", "int32", "int64", "int8", "uint8"]
+
+
+@operator(aliases=("_npx_embedding", "_sparse_Embedding"), shape=_looked_up, dtype=_looked_up_type)
+def Embedding(
+    data,
+    weight,
+    *,
+    input_dim: int,
+    output_dim: int,
+    dtype: _WEIGHT_TYPES = "float32",
+    sparse_grad: bool = False,
+    run: Run,
+):
+    """The rows of weight (input_dim, output_dim) that data numbers, in the shape of data and one more axis.
+
+    Numbers may be of any type; those outside of the table mean its first or its last row. With sparse_grad the
+    gradient of weight may hold only the rows that were looked up.
+    """
+    rows = data.long().clamp(0, weight.shape[0] - 1)
+    return F.embedding(rows, weight, sparse=sparse_grad and run.sparse_gradients)
+
+
+@operator("_contrib_SparseEmbedding", shape=_looked_up, dtype=_looked_up_type)
+def SparseEmbedding(
+    data,
+    weight,
+    *,
+    input_dim: int,
+    output_dim: int,
+    dtype: _WEIGHT_TYPES = "float32",
+    sparse_grad: bool = False,
+    run: Run,
+):
+    """Embedding, with a gradient of weight that always may hold only the rows that were looked up."""
+    rows = data.long().clamp(0, weight.shape[0] - 1)
+    return F.embedding(rows, weight, sparse=run.sparse_gradients)
