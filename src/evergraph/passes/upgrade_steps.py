@@ -133,7 +133,7 @@ def _initializers(work: Work) -> None:
 
 @step("axes", until=905)
 def _axes(work: Work) -> None:
-    """argmax and argmin over everything leave their axis out, where 0.9.4 and older wrote -1."""
+    """Where argmax and argmin go over everything they leave their axis out, where 0.9.4 and older wrote -1."""
     for i, node in enumerate(work.draft.nodes):
         if node.op in ("argmax", "argmin") and node.attrs.get("axis") == "-1":
             work.tell(node.name, "axis removed: it stood for all axes", "-1")
