@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from evergraph.errors import OperatorError
-from evergraph.graph import Graph, Node
+from evergraph.graph import VARIABLE, Graph
 from evergraph.ops import Operator, Params, registry
 
-__all__ = ["Meaning", "count_outputs", "input_names", "meaning", "meanings", "number_outputs"]
+__all__ = ["Meaning", "count_outputs", "meaning", "meanings", "number_outputs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,7 @@ class Meaning:
     Args:
         operator: the operator; None where it is not known.
         params: its parsed parameters; None where the operator is not known, or cannot take them.
+        inputs: names of the inputs that it must have; None where they are not known.
         outputs: names of all outputs; None where they are not known.
         visible: how many of them others may use.
         error: why the operator cannot take the parameters.
@@ -26,6 +27,7 @@ class Meaning:
 
     operator: Operator | None
     params: Params | None = None
+    inputs: tuple[str, ...] | None = None
     outputs: tuple[str, ...] | None = None
     visible: int | None = None
     error: OperatorError | None = None
@@ -35,16 +37,17 @@ UNKNOWN = Meaning(None)
 
 
 @functools.lru_cache(maxsize=1 << 14)
-def _interpret(operator: Operator, texts: frozenset[tuple[str, str]]) -> Meaning:
+def _interpret(operator: Operator, texts: frozenset[tuple[str, str]], count: int | None) -> Meaning:
     try:
         params = operator.parse(dict(sorted(texts)))
-        return Meaning(operator, params, operator.output_names(params), operator.visible_outputs(params))
+        inputs = tuple(operator.input_names(params, count))
+        return Meaning(operator, params, inputs, operator.output_names(params), operator.visible_outputs(params))
     except OperatorError as error:
         return Meaning(operator, error=error)
 
 
-def meaning(op: str, attrs: Mapping[str, str]) -> Meaning:
-    """What a node with this operator and these texts stands for; equal ones are worked out once.
+def meaning(op: str, attrs: Mapping[str, str], count: int = 0) -> Meaning:
+    """What a node with this operator, these texts and so many inputs stands for; equal ones are worked out once.
 
     Its parameters are shared: do not change them.
 
@@ -52,7 +55,9 @@ def meaning(op: str, attrs: Mapping[str, str]) -> Meaning:
     True
     """
     operator = registry.find(op)
-    return UNKNOWN if operator is None else _interpret(operator, frozenset(attrs.items()))
+    if operator is None:
+        return UNKNOWN
+    return _interpret(operator, frozenset(attrs.items()), count if operator.variadic else None)
 
 
 _known: "weakref.WeakKeyDictionary[Graph, tuple[list[Meaning | None], dict[str, Operator | None]]]"
@@ -66,17 +71,10 @@ def meanings(graph: Graph) -> list[Meaning | None]:
     """
     found, operators = _known.get(graph, (None, {}))
     if found is None or any(registry.find(op) is not known for op, known in operators.items()):
-        found = [None if n.is_variable else meaning(n.op, n.attrs) for n in graph.nodes]
+        found = [None if n.op == VARIABLE else meaning(n.op, n.attrs, len(n.inputs)) for n in graph.nodes]
         operators = {n.op: m.operator for n, m in zip(graph.nodes, found, strict=True) if m is not None}
         _known[graph] = found, operators
     return found
-
-
-def input_names(node: Node, found: Meaning) -> list[str] | None:
-    """Names of the inputs that a node must have; None where its operator does not tell."""
-    if found.operator is None or found.params is None:
-        return None
-    return found.operator.input_names(found.params, len(node.inputs))
 
 
 def count_outputs(found: Meaning | None) -> int | None:

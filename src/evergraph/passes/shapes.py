@@ -1,5 +1,6 @@
 """Shapes of everything in a graph, from those that are known: forward, backward, partial, without tensors."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,7 +9,7 @@ from evergraph.graph import Graph
 from evergraph.ops.rules import Dims, known, unify
 from evergraph.ops.types import Shape, parameter_type
 from evergraph.passes import meta
-from evergraph.passes.binding import Meaning, input_names, meanings
+from evergraph.passes.binding import Meaning, meanings
 from evergraph.passes.propagation import Known, node_label, spread
 from evergraph.passes.registry import Context, Edit, graph_pass
 from evergraph.passes.signature import output_names
@@ -116,7 +117,7 @@ def _seed(found: Shapes, seeds: Mapping[int, Dims], numpy: bool) -> list[tuple[i
         shape, text = seeds.get(i), node.attrs.get("__shape__")
         if text is not None and not known(shape):
             try:
-                stated = to_dims(_SHAPE.parse(text), numpy)
+                stated = _stated(text, numpy)
             except ValueError as error:
                 wrong.append((i, f"__shape__: expected {error}, found {printable(text)!r}"))
                 continue
@@ -128,6 +129,12 @@ def _seed(found: Shapes, seeds: Mapping[int, Dims], numpy: bool) -> list[tuple[i
                 )
         found.values[found.offsets[i]] = shape
     return wrong
+
+
+@functools.lru_cache(maxsize=1024)
+def _stated(text: str, numpy: bool) -> Dims:
+    """The shape that a text stands for. Raises ValueError where it stands for none."""
+    return to_dims(_SHAPE.parse(text), numpy)
 
 
 def _listed(names: set[str], limit: int = 12) -> str:
@@ -144,8 +151,9 @@ def _arities(graph: Graph) -> list[tuple[int, str]]:
             continue
         if found.error is not None:
             wrong.append((i, "; ".join(found.error.details) or found.error.what))
-        elif (names := input_names(graph.nodes[i], found)) is not None and len(names) != len(graph.nodes[i].inputs):
-            wrong.append((i, f"takes {len(names)} inputs ({', '.join(names)}), has {len(graph.nodes[i].inputs)}"))
+        elif found.inputs is not None and len(found.inputs) != len(graph.nodes[i].inputs):
+            names = ", ".join(found.inputs)
+            wrong.append((i, f"takes {len(found.inputs)} inputs ({names}), has {len(graph.nodes[i].inputs)}"))
     return wrong
 
 
@@ -182,8 +190,8 @@ def _through(numpy: bool) -> Through[Any]:
 
 def _describe(found: Shapes, index: int, text: str) -> str:
     """A finding with the shapes that the node reads."""
-    node, meaning = found.graph.nodes[index], meanings(found.graph)[index]
-    names = (input_names(node, meaning) if meaning is not None else None) or []
+    meaning = meanings(found.graph)[index]
+    names = (meaning.inputs if meaning is not None else None) or ()
     each = [f"{n} {show_shape(s)}" for n, s in zip(names, found.inputs_of(index), strict=False)]
     return f"{text}; inputs: {', '.join(each)}" if each else text
 

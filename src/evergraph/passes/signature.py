@@ -62,8 +62,7 @@ def auxiliary_nodes(graph: Graph) -> set[int]:
             continue
         changed = {i.name for i in each.operator.inputs if i.kind != "data"}
         if changed:
-            names = each.operator.input_names(each.params, len(node.inputs))
-            entries = zip(names, node.inputs, strict=False)
+            entries = zip(each.inputs or (), node.inputs, strict=False)
             found.update(e[0] for name, e in entries if name in changed and graph.nodes[e[0]].is_variable)
     return found
 

@@ -61,7 +61,7 @@ class Work:
 
     def meaning(self, node: Node) -> Meaning | None:
         """What a node stands for; None for a variable."""
-        return None if node.is_variable else meaning(node.op, node.attrs)
+        return None if node.is_variable else meaning(node.op, node.attrs, len(node.inputs))
 
     def set_text(self, index: int, key: str, value: str) -> None:
         """Give a node a text, and report it."""

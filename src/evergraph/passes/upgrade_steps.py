@@ -1,11 +1,12 @@
 """The steps of the upgrade, in the order in which MXNet 1.9.1 takes them when it loads a graph."""
 
+from collections.abc import Sequence
 from itertools import accumulate
 
 from evergraph.errors import printable
 from evergraph.graph import Graph, Node, version_words
 from evergraph.graph.draft import Draft
-from evergraph.passes.binding import count_outputs, input_names, number_outputs
+from evergraph.passes.binding import count_outputs, number_outputs
 from evergraph.passes.upgrade import CURRENT, Work, step
 
 __all__ = ["HIDDEN_KEYS", "INITIALIZERS"]
@@ -80,7 +81,7 @@ def _hand_on(work: Work, index: int, key: str, hidden: str) -> None:
     node = work.draft.nodes[index]
     texts = {k: v for k, v in node.attrs.items() if k != key}
     found = work.meaning(node.replace(attrs=texts))
-    names = input_names(node, found) if found is not None else None
+    names = found.inputs if found is not None else None
     if names is None or found is None or found.operator is None or not found.operator.parameters:
         return  # an operator that is not known, or that has no parameters and lets every text pass
     target = _variable(work.draft.nodes, node, names, key[: -len(hidden) - 1])
@@ -96,7 +97,7 @@ def _hand_on(work: Work, index: int, key: str, hidden: str) -> None:
     work.draft.nodes[index] = work.draft.nodes[index].replace(attrs=texts)
 
 
-def _variable(nodes: list[Node], node: Node, names: list[str], wanted: str) -> int | None:
+def _variable(nodes: list[Node], node: Node, names: Sequence[str], wanted: str) -> int | None:
     for name, (source, _, _) in zip(names, node.inputs, strict=False):
         if name == wanted and nodes[source].is_variable:
             return source
@@ -109,8 +110,8 @@ def _missing_inputs(work: Work) -> None:
     for i in range(len(work.draft.nodes)):
         node = work.draft.nodes[i]
         found = work.meaning(node)
-        names = input_names(node, found) if found is not None else None
-        for name in (names or [])[len(node.inputs) :]:
+        names = found.inputs if found is not None else None
+        for name in (names or ())[len(node.inputs) :]:
             variable = Node("null", f"{node.name}_{name}" if node.name else name, attrs=dict(node.attrs))
             work.tell(node.name, f"input {name} added as variable {printable(variable.name)}")
             entry = (work.draft.add(variable), 0, 0)
