@@ -6,7 +6,7 @@ from typing import Any
 
 from evergraph.errors import UnknownTensorError, printable
 from evergraph.graph import Graph
-from evergraph.stores import human
+from evergraph.stores import Source, human
 from evergraph.tensors import Tensor
 
 __all__ = ["Checkpoint"]
@@ -24,6 +24,8 @@ class Checkpoint(Mapping[str, Tensor]):
         format: name of the format it was read from; empty for one made in memory.
         details: what only that format knows about the whole file, kept so that saving gives the same bytes again.
         name: where it came from, as messages show it.
+        original: the content it was read from. A checkpoint that was changed in any way (`replace`) has none, so that
+            formats whose bytes others arrange differently can save an unchanged one by copying.
 
     >>> import numpy as np
     >>> c = Checkpoint({"arg:w": np.zeros((2, 3), "float32")}); c["arg:w"].shape
@@ -39,6 +41,7 @@ class Checkpoint(Mapping[str, Tensor]):
         format: str = "",
         details: Mapping[str, Any] = _NOTHING,
         name: str = "",
+        original: Source | None = None,
     ) -> None:
         self._tensors = {k: v if isinstance(v, Tensor) else Tensor.of(v) for k, v in tensors.items()}
         self._graph = graph
@@ -46,6 +49,7 @@ class Checkpoint(Mapping[str, Tensor]):
         self.format = format
         self.details = details
         self.name = name
+        self.original = original
 
     @property
     def graph(self) -> Graph | None:

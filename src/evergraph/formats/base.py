@@ -9,7 +9,7 @@ from typing import Any, ClassVar, TypeAlias
 from evergraph.checkpoint import Checkpoint
 from evergraph.errors import UsageError, printable
 from evergraph.stores import Location, Source
-from evergraph.tensors import Blob
+from evergraph.tensors import Blob, Extent
 
 __all__ = ["File", "Format", "Layout", "Piece"]
 
@@ -90,6 +90,16 @@ class Format(ABC):
             UsageError: this format is not written.
         """
         raise UsageError(f"{self.title} is read, not written", where=target.shown)
+
+    def unchanged(self, checkpoint: Checkpoint, target: Location, options: Mapping[str, Any]) -> Layout | None:
+        """The layout that copies the very content a checkpoint was read from; None where anything was changed or asked.
+
+        For formats whose writers differ in what readers do not see: what is opened and saved is the same bytes.
+        """
+        source = checkpoint.original
+        if options or source is None or checkpoint.format != self.name:
+            return None
+        return Layout((File(target, lambda: (Extent(source, 0, source.size),), source.size),))
 
     def check_options(self, given: Mapping[str, Any], known: Mapping[str, str]) -> None:
         """Raise UsageError for options that this format does not take."""

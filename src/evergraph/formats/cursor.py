@@ -51,6 +51,15 @@ class Cursor:
             fix="fetch or copy the file again; its end is missing",
         )
 
+    def u8(self) -> int:
+        """One byte."""
+        at = self.position
+        if self._base <= at < self._limit:
+            self.position = at + 1
+            return self._block[at - self._base]
+        at = self._need(1)
+        return self._block[at]
+
     def u32(self) -> int:
         """An unsigned 32-bit integer."""
         at = self._need(4)
@@ -76,6 +85,23 @@ class Cursor:
         """The next bytes."""
         at = self._need(length)
         return bytes(self._block[at : at + length])
+
+    def line(self, limit: int) -> bytes:
+        """The next bytes up to a line feed, without it, which the cursor passes over as well."""
+        least = 1
+        while True:
+            at = self._need(least)
+            self.position -= least
+            # a mapped file's block is all of its rest: no more of it is copied than the search needs
+            reach = min(max(2 * least, 4096), self._limit - self._base - at)
+            found = bytes(self._block[at : at + reach]).find(b"\n")
+            if found >= 0:
+                line = self.take(found)
+                self.position += 1
+                return line
+            if reach > limit:
+                raise self.cut(reach)
+            least = reach + 1
 
     def skip(self, length: int) -> int:
         """Pass over bytes without reading them; returns where they begin."""

@@ -13,7 +13,7 @@ from evergraph.formats.cursor import Cursor
 from evergraph.stores import Location, Source
 from evergraph.tensors import CSR, DENSE, DTYPES, NONE, ROW_SPARSE, Extent, Held, Tensor
 
-__all__ = ["MAGIC", "RELEASES", "MXNetParams", "array_record", "read_array"]
+__all__ = ["MAGIC", "RELEASES", "V2", "V3", "MXNetParams", "array_record", "read_array"]
 
 MAGIC = 0x112
 V1, V2, V3 = 0xF993FAC8, 0xF993FAC9, 0xF993FACA

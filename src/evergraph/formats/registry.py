@@ -14,6 +14,9 @@ __all__ = ["FORMATS", "by_content", "by_name", "by_target"]
 FORMATS: Mapping[str, str] = MappingProxyType(
     {
         "mxnet-params": "evergraph.formats.mxnet_params:MXNetParams",
+        "mindspore-ckpt": "evergraph.formats.mindspore_ckpt:MindSporeCheckpoint",
+        "mxnet-pickle": "evergraph.formats.pickles:MXNetPickle",
+        "mxnet-states": "evergraph.formats.pickles:MXNetStates",
     }
 )
 """Dotted place of each format's class, in the order in which content is held against them."""
