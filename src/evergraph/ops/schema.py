@@ -97,6 +97,7 @@ class Operator:
         self.open_ended: bool = False
         self.wants_run = self.wants_subgraphs = False
         self._parameter_shapes: Callable[[Params, Any], dict[str, Any]] | None = None
+        self._complete: Callable[[Params, list[Dims]], Params] | None = None
         self.sparse_bodies: dict[tuple[str, ...], Callable[..., Any]] = {}
         self._read_signature()
         if self.variadic is None or self.count not in self.parameters:
@@ -252,6 +253,23 @@ class Operator:
         """Decorates the function (params, shape of the first input) -> shapes of the inputs that follow from it."""
         self._parameter_shapes = rule
         return rule
+
+    def completes(self, rule: Callable[[Params, list[Dims]], Params]) -> Callable[[Params, list[Dims]], Params]:
+        """Decorates the function (params, inferred output shapes) -> params that the body can run with.
+
+        For operators that make arrays of which a graph leaves a size open, as in `_zeros` of shape (0, 200).
+        """
+        self._complete = rule
+        return rule
+
+    @property
+    def waits_for_shapes(self) -> bool:
+        """Whether inferred shapes may complete its parameters."""
+        return self._complete is not None
+
+    def complete(self, p: Params, outputs: Sequence[Dims]) -> Params:
+        """The parameters with what only inferred shapes tell; to be called before the body is."""
+        return p if self._complete is None else self._complete(p, list(outputs))
 
     def storage(self, *kinds: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Decorates the computation for inputs of these storage kinds ("default", "row_sparse", "csr").
