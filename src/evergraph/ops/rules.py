@@ -6,7 +6,7 @@ inputs' and the outputs' shapes, and returns both, with whatever follows from th
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, overload
 
 from evergraph.errors import ShapeError
 
@@ -14,22 +14,28 @@ __all__ = [
     "Dims",
     "DtypeRule",
     "ShapeRule",
+    "Sizes",
     "broadcast",
     "broadcast_shapes",
+    "concat",
     "dtype_from",
     "elementwise",
+    "first_dtype",
     "fixed_dtype",
     "forward",
     "known",
     "like",
+    "mapped",
     "normalize_axes",
     "reduce",
+    "reduced_axes",
     "same_dtype",
     "unify",
     "window_size",
 ]
 
-Dims: TypeAlias = tuple[int | None, ...] | None
+Sizes: TypeAlias = tuple[int | None, ...]
+Dims: TypeAlias = Sizes | None
 ShapeRule: TypeAlias = Callable[[Any, list[Dims], list[Dims]], tuple[list[Dims], list[Dims]]]
 DtypeRule: TypeAlias = Callable[[Any, list[str | None], list[str | None]], tuple[list[str | None], list[str | None]]]
 
@@ -39,6 +45,12 @@ def known(shape: Dims) -> bool:
     return shape is not None and None not in shape
 
 
+@overload
+def unify(a: Sizes, b: Dims, what: str = "shape") -> Sizes: ...
+@overload
+def unify(a: Dims, b: Sizes, what: str = "shape") -> Sizes: ...
+@overload
+def unify(a: Dims, b: Dims, what: str = "shape") -> Dims: ...
 def unify(a: Dims, b: Dims, what: str = "shape") -> Dims:
     """The shape that both descriptions allow.
 
@@ -116,6 +128,54 @@ def forward(function: Callable[..., Any]) -> ShapeRule:
     return rule
 
 
+def mapped(
+    forward: Callable[[Any, Any], Dims], backward: Callable[[Any, Any], Dims] | None = None, what: str = "an output"
+) -> ShapeRule:
+    """A rule for one input and one output, from functions (params, shape with None for unknown sizes) -> the other.
+
+    Args:
+        forward: the output's shape from the input's.
+        backward: the input's shape from the output's, where it follows.
+        what: name of the output in errors.
+    """
+
+    def rule(p: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], list[Dims]]:
+        if ins[0] is not None:
+            outs[0] = unify(outs[0], forward(p, ins[0]), what)
+        if backward is not None and outs[0] is not None:
+            ins[0] = unify(ins[0], backward(p, outs[0]), "an input")
+        return ins, outs
+
+    rule.__doc__ = forward.__doc__
+    return rule
+
+
+def concat(p: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], list[Dims]]:
+    """Inputs joined along axis `dim`: all sizes but that one are equal; one unknown part follows from the rest."""
+    whole = next((s for s in (*ins, *outs) if s is not None), None)
+    if whole is None:
+        return ins, outs
+    rank = len(whole)
+    axis = normalize_axes(p.dim, rank)[0]
+    rest: Dims = None
+    for each in (*ins, *outs):
+        if each is not None:
+            rest = unify(rest, (*each[:axis], None, *each[axis + 1 :]), "a joined array")
+    sizes = [None if s is None else s[axis] for s in ins]
+    total = None if outs[0] is None else outs[0][axis]
+    known_sizes = [d for d in sizes if d is not None]
+    if len(known_sizes) == len(sizes):
+        total = sum(known_sizes)
+    elif total is not None and len(known_sizes) == len(sizes) - 1:
+        sizes[sizes.index(None)] = total - sum(known_sizes)
+    shapes: list[Dims] = [_with_size(rest, axis, d) for d in (*sizes, total)]
+    return shapes[:-1], [unify(outs[0], shapes[-1], "a joined output")]
+
+
+def _with_size(shape: Dims, axis: int, size: int | None) -> Dims:
+    return None if shape is None else (*shape[:axis], size, *shape[axis + 1 :])
+
+
 def broadcast_shapes(shapes: Sequence[Dims]) -> Dims:
     """The shape that NumPy's broadcasting gives; unknown where an operand's rank is.
 
@@ -143,14 +203,28 @@ def broadcast(_: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], li
     return ins, [unify(o, found, "a broadcast output") for o in outs]
 
 
+def reduced_axes(axis: Any, exclude: bool, rank: int) -> tuple[int, ...]:
+    """The axes that a reduction removes: those named, all where none is, the others where `exclude` says so.
+
+    Raises:
+        ShapeError: an axis outside the rank, or named twice.
+
+    >>> reduced_axes((0, -1), False, 3), reduced_axes(1, True, 3), reduced_axes((), True, 2)
+    ((0, 2), (0, 2), (0, 1))
+    """
+    if axis is None or axis == ():
+        return tuple(range(rank))
+    axes = normalize_axes(axis, rank)
+    if not isinstance(axis, int) and len(axes) != len(axis):
+        raise ShapeError("an axis is named twice", found=axis)
+    return tuple(i for i in range(rank) if i not in axes) if exclude else axes
+
+
 def reduce(p: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], list[Dims]]:
     """Reduction over `axis`, with `keepdims` and `exclude` where the operator has them; nothing left gives (1,)."""
     shape = ins[0]
     if shape is not None:
-        axis = p.get("axis")
-        axes = normalize_axes(None if axis in (None, ()) else axis, len(shape))
-        if p.get("exclude"):
-            axes = tuple(i for i in range(len(shape)) if i not in axes)
+        axes = reduced_axes(p.get("axis"), bool(p.get("exclude")), len(shape))
         if p.get("keepdims"):
             found: Dims = tuple(1 if i in axes else d for i, d in enumerate(shape))
         else:
@@ -163,6 +237,12 @@ def same_dtype(_: Any, ins: list[str | None], outs: list[str | None]) -> tuple[l
     """All inputs and outputs have one type, the first that is known."""
     found = next((d for d in (*ins, *outs) if d is not None), None)
     return [found if d is None else d for d in ins], [found] * len(outs)
+
+
+def first_dtype(_: Any, ins: list[str | None], outs: list[str | None]) -> tuple[list[str | None], list[str | None]]:
+    """The outputs and the first input have one type; other inputs, such as positions, have their own."""
+    found = ins[0] if ins[0] is not None else outs[0]
+    return [found, *ins[1:]], [found] * len(outs)
 
 
 def fixed_dtype(*names: str) -> DtypeRule:
