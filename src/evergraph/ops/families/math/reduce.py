@@ -1,0 +1,212 @@
+"""Reductions over axes. A reduction of all axes gives shape (1,), even of a 0-d array."""
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+from evergraph.errors import OperatorError, ShapeError
+from evergraph.ops.dtypes import torch_dtype
+from evergraph.ops.gradients import with_gradient
+from evergraph.ops.lazy import torch
+from evergraph.ops.registry import operator, register
+from evergraph.ops.rules import Dims, dtype_from, forward, reduce, reduced_axes, unify
+from evergraph.ops.schema import Operator
+from evergraph.ops.types import Axes
+
+__all__ = ["product", "reduction"]
+
+
+def _merged(data: Any, axes: tuple[int, ...]) -> Any:
+    """The array with the axes to be reduced merged into its last one."""
+    kept = [i for i in range(data.dim()) if i not in axes]
+    return data.permute(kept + list(axes)).reshape([data.shape[i] for i in kept] + [-1 if data.numel() else 0])
+
+
+def _result(value: Any, data: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
+    """A reduced array in the shape that MXNet gives it."""
+    if keepdims:
+        return value.reshape([1 if i in axes else d for i, d in enumerate(data.shape)])
+    return value.reshape(1) if value.dim() == 0 else value
+
+
+def _spread(value: Any, data: Any, axes: tuple[int, ...]) -> Any:
+    """A reduced array (or its gradient) as it broadcasts against the whole."""
+    return value.reshape([1 if i in axes else d for i, d in enumerate(data.shape)])
+
+
+def _sum(data: Any, axes: tuple[int, ...]) -> Any:
+    return torch.sum(data, axes, dtype=data.dtype)
+
+
+def _mean(data: Any, axes: tuple[int, ...]) -> Any:
+    if data.is_floating_point():
+        return torch.mean(data, axes)
+    count = 1
+    for i in axes:
+        count *= data.shape[i]
+    total = torch.sum(data, axes, dtype=data.dtype)
+    return total if data.dtype == torch.bool else torch.div(total, count, rounding_mode="trunc")
+
+
+def _nansum(data: Any, axes: tuple[int, ...]) -> Any:
+    return torch.nansum(data, axes) if data.is_floating_point() else _sum(data, axes)
+
+
+def _product_gradient(saved: Any, grad: Any) -> Any:
+    # the quotient, as MXNet has it: NaN where a factor is 0
+    data, axes = saved.args
+    return _spread(grad * saved.outputs[0], data, axes) / data
+
+
+@with_gradient(_product_gradient)
+def product(data: Any, axes: tuple[int, ...]) -> Any:
+    """The product over axes."""
+    return torch.prod(_merged(data, axes), -1, dtype=data.dtype)
+
+
+def _nan_product_gradient(saved: Any, grad: Any) -> Any:
+    data, axes = saved.args
+    return torch.where(data.isnan(), 0, _spread(grad * saved.outputs[0], data, axes) / data)
+
+
+@with_gradient(_nan_product_gradient)
+def _nanprod(data: Any, axes: tuple[int, ...]) -> Any:
+    return product(data.masked_fill(data.isnan(), 1), axes)
+
+
+def _extreme_gradient(saved: Any, grad: Any) -> Any:
+    data, axes = saved.args
+    return _spread(grad, data, axes) * (data == _spread(saved.outputs[0], data, axes))
+
+
+@with_gradient(_extreme_gradient)
+def _max(data: Any, axes: tuple[int, ...]) -> Any:
+    return torch.amax(_filled(data), axes)
+
+
+@with_gradient(_extreme_gradient)
+def _min(data: Any, axes: tuple[int, ...]) -> Any:
+    return torch.amin(_filled(data), axes)
+
+
+def _filled(data: Any) -> Any:
+    if data.numel() == 0:
+        raise ShapeError("an empty array has no greatest or least value", found=tuple(data.shape))
+    return data
+
+
+def reduction(
+    name: str, function: Callable[[Any, tuple[int, ...]], Any], doc: str, aliases: tuple[str, ...] = ()
+) -> Operator:
+    """Register a reduction of one input named data.
+
+    Args:
+        name: canonical name.
+        function: (tensor, axes) -> the tensor without these axes.
+        doc: documentation.
+        aliases: other names.
+    """
+
+    def body(data: Any, *, axis: Axes | None = None, keepdims: bool = False, exclude: bool = False) -> Any:
+        axes = reduced_axes(axis, exclude, data.dim())
+        # torch takes no axes for all axes
+        value = function(data, axes) if axes or data.dim() == 0 else data.clone()
+        return _result(value, data, axes, keepdims)
+
+    body.__doc__, body.__name__ = doc, name
+    return register(Operator(name, body, aliases=aliases, shape=reduce))
+
+
+reduction("sum", _sum, "The sum over axes, in the input's type.", ("_sparse_sum", "sum_axis"))
+reduction("mean", _mean, "The mean over axes, in the input's type; of integers, cut towards 0.", ("_sparse_mean",))
+reduction("prod", product, "The product over axes, in the input's type; the gradient is the product by the factor.")
+reduction("nansum", _nansum, "The sum over axes of what is not NaN.")
+reduction("nanprod", _nanprod, "The product over axes of what is not NaN.")
+reduction("max", _max, "The greatest value over axes; every position that has it gets the gradient.", ("max_axis",))
+reduction("min", _min, "The least value over axes; every position that has it gets the gradient.", ("min_axis",))
+reduction("_square_sum", lambda data, axes: _sum(data * data, axes), "The sum of squares over axes.")
+
+
+def _euclidean_gradient(saved: Any, grad: Any) -> Any:
+    # of a zero vector MXNet's gradient is NaN
+    data, axes = saved.args
+    return data * (_spread(grad, data, axes) / _spread(saved.outputs[0], data, axes))
+
+
+@with_gradient(_euclidean_gradient)
+def _euclidean(data: Any, axes: tuple[int, ...]) -> Any:
+    return torch.linalg.vector_norm(data, 2, axes)
+
+
+@operator(
+    aliases=("_sparse_norm",),
+    shape=reduce,
+    dtype=dtype_from("out_dtype"),
+)
+def norm(
+    data,
+    *,
+    ord: int = 2,
+    axis: Axes | None = None,
+    out_dtype: Literal[None, "float16", "float32", "float64", "int32", "int64", "int8"] = None,
+    keepdims: bool = False,
+):
+    """The norm over axes: the sum of sizes (ord 1), or the root of the sum of squares (ord 2)."""
+    if ord not in (1, 2):
+        raise OperatorError("norm knows only two orders", expected="ord 1 or 2", found=ord)
+    axes = reduced_axes(axis, False, data.dim())
+    real = data if data.is_floating_point() else data.to(torch.float32)
+    value = torch.linalg.vector_norm(real, 1, axes) if ord == 1 else _euclidean(real, axes)
+    return _result(value, data, axes, keepdims).to(torch_dtype(out_dtype) if out_dtype else data.dtype)
+
+
+def _searched(p: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], list[Dims]]:
+    shape = ins[0]
+    if shape is None:
+        return ins, outs
+    axes = reduced_axes(p.axis, False, len(shape))
+    if p.keepdims:
+        found: Dims = tuple(1 if i in axes else d for i, d in enumerate(shape))
+    else:
+        found = tuple(d for i, d in enumerate(shape) if i not in axes) or (1,)
+    return ins, [unify(outs[0], found, "a position")]
+
+
+def _position(search: Callable[..., Any], data: Any, axis: int | None, keepdims: bool) -> Any:
+    axes = reduced_axes(axis, False, data.dim())
+    if any(data.shape[i] == 0 for i in axes):
+        raise ShapeError("an axis of no elements cannot be searched", found=tuple(data.shape))
+    # positions are numbers of the data's own type, as in MXNet; no gradient passes
+    found = search(data.detach(), axes[0] if axis is not None else None)
+    return _result(found.to(data.dtype), data, axes, keepdims)
+
+
+@operator(shape=_searched)
+def argmax(data, *, axis: int | None = None, keepdims: bool = False):
+    """Position of the greatest value along an axis (of the flattened array without one), the first of equals.
+
+    It is given in the type of data. NaN counts as the greatest.
+    """
+    return _position(torch.argmax, data, axis, keepdims)
+
+
+@operator(shape=_searched)
+def argmin(data, *, axis: int | None = None, keepdims: bool = False):
+    """Position of the least value along an axis (of the flattened array without one), the first of equals.
+
+    It is given in the type of data. NaN counts as the least.
+    """
+    return _position(torch.argmin, data, axis, keepdims)
+
+
+def _channel(_: Any, data: Any) -> Any:
+    if len(data) < 2:
+        raise ShapeError("argmax_channel needs a channel axis", expected="two axes or more", found=data)
+    return (data[0], *data[2:])
+
+
+@operator(shape=forward(_channel))
+def argmax_channel(data):
+    """Position of the greatest value along axis 1, in the type of data."""
+    if data.dim() < 2:
+        raise ShapeError("argmax_channel needs a channel axis", expected="two axes or more", found=tuple(data.shape))
+    return _position(torch.argmax, data, 1, False)
