@@ -236,7 +236,10 @@ class _Tuple(ParameterType):
         return tuple(self.item.convert(v) for v in items)
 
     def show(self, default: Any) -> str:
-        return "None" if default is None else "[" + ",".join(self.item.show(v).strip("'") for v in default) + "]"
+        if default is None:
+            return "None"
+        # a tuple is printed as a stream prints its elements: six digits of a float
+        return "[" + ",".join(f"{v:g}" if isinstance(v, float) else self.item.show(v).strip("'") for v in default) + "]"
 
     @property
     def _wanted(self) -> str:
