@@ -1,0 +1,1 @@
+"""Object detection: anchors, matching, suppression, proposals and region pooling."""
