@@ -1,0 +1,80 @@
+"""Reads the command line, runs one command, and turns errors into messages and exit codes.
+
+Exit codes: 0 good, 1 differences or findings, 2 bad input or a fault that the message explains.
+"""
+
+import argparse
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+from evergraph import __version__
+from evergraph.cli.output import Output
+from evergraph.errors import EvergraphError
+
+__all__ = ["COMMANDS", "GOOD", "main"]
+
+GOOD, FINDINGS, BAD_INPUT = 0, 1, 2
+
+COMMANDS = {
+    "inspect": "what a file is and holds",
+    "verify": "is it whole? what is damaged, where, and what to do",
+    "upgrade": "bring an old checkpoint to today's form, once",
+    "predict": "run a model on arrays or images",
+    "convert": "carry weights into another format",
+    "diff": "compare two checkpoints",
+    "demo": "the main job on a sample that comes with the package",
+}
+"""Name and purpose of each command; `evergraph.cli.<name>` has `arguments(parser)` and `run(args, out)`."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code.
+
+    >>> main(["--version"])
+    Traceback (most recent call last):
+    SystemExit: 0
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    parser = _parser(words)
+    args = parser.parse_args(words)
+    if args.command is None:
+        parser.print_help()
+        return BAD_INPUT
+    out = Output(json=args.json, quiet=args.quiet)
+    try:
+        return importlib.import_module(f"evergraph.cli.{args.command}").run(args, out) or GOOD
+    except EvergraphError as error:
+        out.error(error)
+        return BAD_INPUT
+    except BrokenPipeError:
+        # the reader has seen enough (| head); python must not complain when it closes the stream
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return GOOD
+    except KeyboardInterrupt:
+        out.note("stopped; nothing was changed")
+        return 128 + signal.SIGINT
+
+
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="evergraph",
+        description="Open, look at, upgrade, run and convert MXNet and MindSpore checkpoints, without either.",
+        epilog="evergraph COMMAND --help says more. Exit codes: 0 good, 1 differences or findings, 2 bad input.",
+    )
+    parser.add_argument("--version", action="version", version=f"evergraph {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--json", action="store_true", help="give the report to a program: one JSON object")
+    shared.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors and what was asked for")
+    called = next((w for w in words if not w.startswith("-")), None)
+    for name, purpose in COMMANDS.items():
+        each = commands.add_parser(
+            name, help=purpose, description=purpose[0].upper() + purpose[1:] + ".", parents=[shared]
+        )
+        # only the command that is called is imported: the help of all stays instant
+        if name == called:
+            importlib.import_module(f"evergraph.cli.{name}").arguments(each)
+    return parser

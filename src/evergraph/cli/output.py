@@ -1,0 +1,126 @@
+"""What a command says: tables and lines for people, one JSON object for programs, progress on a terminal only."""
+
+import contextlib
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from evergraph.errors import EvergraphError, printable
+
+__all__ = ["Output", "table"]
+
+_BOLD, _DIM, _RED, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[0m"
+_SLOW = 0.5
+"""Seconds before work is long enough to show its progress."""
+
+
+def table(rows: Sequence[Sequence[object]], right: Sequence[int] = ()) -> list[str]:
+    """Rows as aligned lines; every cell is made safe for a terminal.
+
+    Args:
+        rows: the cells, the first row being the heading.
+        right: columns whose cells stand to the right.
+
+    >>> table([("name", "bytes"), ("w", 12)], right=[1])
+    ['name  bytes', 'w        12']
+    """
+    cells = [[printable(c) for c in row] for row in rows]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))] if cells else []
+    return [
+        "  ".join(
+            c.rjust(w) if i in right else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in cells
+    ]
+
+
+class Output:
+    """Where a command writes.
+
+    Args:
+        json: give one JSON object instead of lines.
+        quiet: leave out notes and progress.
+    """
+
+    def __init__(self, json: bool = False, quiet: bool = False) -> None:
+        self.json, self.quiet = json, quiet
+        self._color = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+        self._color_error = sys.stderr.isatty() and "NO_COLOR" not in os.environ
+
+    def line(self, text: object = "") -> None:
+        """A line that belongs to the answer; nothing under `--json`. The text is safe already."""
+        if not self.json:
+            print(text)
+
+    def heading(self, text: object) -> None:
+        """A line that stands over others."""
+        self.line(f"{_BOLD}{printable(text)}{_PLAIN}" if self._color else printable(text))
+
+    def table(self, rows: Sequence[Sequence[object]], right: Sequence[int] = (), indent: str = "  ") -> None:
+        """Aligned rows under a heading row."""
+        for number, text in enumerate(table(rows, right)):
+            self.line(indent + (f"{_DIM}{text}{_PLAIN}" if number == 0 and self._color else text))
+
+    def note(self, text: object) -> None:
+        """A word aside, on standard error; nothing when quiet."""
+        if not self.quiet:
+            print(printable(text, 2000), file=sys.stderr)
+
+    def report(self, value: Mapping[str, Any]) -> None:
+        """The whole answer for a program; nothing without `--json`."""
+        if self.json:
+            print(json.dumps(value, indent=2, default=str, ensure_ascii=False))
+
+    def error(self, error: EvergraphError) -> None:
+        """An error: the message on standard error, and as JSON on standard output where that was asked for."""
+        first, _, rest = str(error).partition("\n")
+        word = f"{_RED}error{_PLAIN}" if self._color_error else "error"
+        print(f"{word}: {first}" + (f"\n{rest}" if rest else ""), file=sys.stderr)
+        self.report(error.report())
+
+    @contextlib.contextmanager
+    def progress(self) -> Iterator[None]:
+        """Show bytes and rate of long work inside, on a terminal."""
+        if self.quiet or self.json or not sys.stderr.isatty():
+            yield
+            return
+        from evergraph.stores.progress import watch
+
+        bar = _Bar()
+        with watch(bar.advance):
+            try:
+                yield
+            finally:
+                bar.clear()
+
+
+class _Bar:
+    """One line on standard error: what is done, how much, how fast, how long still."""
+
+    def __init__(self) -> None:
+        self._begun = self._shown = time.monotonic()
+        self._done: dict[str, int] = {}
+        self._visible = False
+
+    def advance(self, what: str, amount: int, total: int | None) -> None:
+        """Hear of progress; draws at most ten times a second."""
+        from evergraph.stores import human
+
+        done = self._done[what] = self._done.get(what, 0) + amount
+        now = time.monotonic()
+        if now - self._begun < _SLOW or now - self._shown < 0.1:
+            return
+        self._shown, self._visible = now, True
+        rate = done / (now - self._begun)
+        text = f"{what} {human(done)}" + (f" of {human(total)}" if total else "") + f", {human(rate)}/s"
+        if total and rate and total > done:
+            text += f", {(total - done) / rate:.0f} s left"
+        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+
+    def clear(self) -> None:
+        """Take the line away."""
+        if self._visible:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)

@@ -1,0 +1,33 @@
+"""`evergraph verify`: is it whole? Everything that is wrong, at once."""
+
+import argparse
+
+from evergraph.cli.output import Output
+from evergraph.errors import printable
+
+__all__ = ["arguments", "run"]
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("path", metavar="PATH", help="a file, a prefix, a folder, an archive or a URI")
+    parser.add_argument("--format", help="name of the format, where the content does not tell")
+    parser.add_argument("--dec-key", metavar="FILE", help="file with the key of an encrypted MindSpore checkpoint")
+    parser.add_argument("--member", help="which checkpoint of an archive that holds several")
+
+
+def run(args: argparse.Namespace, out: Output) -> int:
+    """Check, and say what was found."""
+    import evergraph
+    from evergraph.cli.opening import key_options
+
+    options = key_options(args.dec_key, "dec_key") | ({"member": args.member} if args.member else {})
+    with out.progress():
+        report = evergraph.verify(args.path, format=args.format, **options)
+    out.report(report.report())
+    out.heading(f"{report.name}: {'good' if report.ok else f'{len(report.findings)} findings'}")
+    for mark, lines in (("+", report.checked), ("!", report.findings), ("note:", report.notes)):
+        for text in lines:
+            for number, part in enumerate(text.split("\n")):
+                out.line(f"  {mark if not number else ' ' * len(mark)} {printable(part, 2000)}")
+    return 0 if report.ok else 1
