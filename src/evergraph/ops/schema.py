@@ -25,7 +25,12 @@ Subgraphs = Annotated[Sequence[Any], "subgraphs"]
 class Params(dict[str, Any]):
     """An operator's parsed parameters, by key or by attribute."""
 
-    __getattr__ = dict.__getitem__
+    # a function of its own: torch.compile does not look through dict.__getitem__ here
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(f"no parameter {name}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +145,8 @@ class Operator:
         """The parameters that a node's texts stand for.
 
         Keys that belong to the graph and not to the operator (`__key__`, `ctx_group`, `lr_mult`...) are passed over,
-        as are parameters that older releases had and that change nothing.
+        as are parameters that older releases had and that change nothing, and everything that an operator without
+        any parameters is given.
 
         Raises:
             OperatorError: naming every unknown, missing or malformed parameter at once.
@@ -150,7 +156,7 @@ class Operator:
         for key, text in attributes.items():
             if key in self.parameters:
                 given[key] = text
-            elif not (
+            elif (self.parameters or self.open_ended) and not (
                 key.startswith("__") or key in _HIDDEN or key in self.retired or key.endswith(("_lr_mult", "_wd_mult"))
             ):
                 extra[key] = text

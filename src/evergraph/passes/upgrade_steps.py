@@ -14,6 +14,20 @@ __all__ = ["HIDDEN_KEYS", "INITIALIZERS"]
 HIDDEN_KEYS = ("ctx_group", "lr_mult", "wd_mult", "force_mirroring", "mirror_stage")
 """Texts that steer training and placement; from 0.9 on they stand between double underscores."""
 
+_KEEP_TEXTS = frozenset(
+    (
+        *("BatchNorm_v1", "BilinearSampler", "Convolution_v1", "Correlation", "Crop", "GridGenerator"),
+        *("IdentityAttachKLSparseReg", "InstanceNorm", "L2Normalization", "LinearRegressionOutput"),
+        *("LogisticRegressionOutput", "MAERegressionOutput", "MakeLoss", "Pad", "Pooling_v1", "ROIPooling"),
+        *("SVMOutput", "SequenceLast", "SequenceMask", "SequenceReverse", "SliceChannel", "SpatialTransformer"),
+        *("SwapAxis", "_contrib_DeformableConvolution", "_contrib_DeformablePSROIPooling"),
+        *("_contrib_ModulatedDeformableConvolution", "_contrib_MultiBoxDetection", "_contrib_MultiBoxPrior"),
+        *("_contrib_MultiBoxTarget", "_contrib_MultiProposal", "_contrib_PSROIPooling", "_contrib_Proposal"),
+        "_contrib_SyncBatchNorm",
+    )
+)
+"""Operators of MXNet's first interface, and those that take any text: a text for an input that they lack stays."""
+
 _MOVING = {3: '["zero", {}]', 4: '["one", {}]'}
 INITIALIZERS: dict[str, dict[int, str]] = {
     "BatchNorm": _MOVING,
@@ -82,14 +96,16 @@ def _hand_on(work: Work, index: int, key: str, hidden: str) -> None:
     texts = {k: v for k, v in node.attrs.items() if k != key}
     found = work.meaning(node.replace(attrs=texts))
     names = found.inputs if found is not None else None
-    if names is None or found is None or found.operator is None or not found.operator.parameters:
+    operator = found.operator if found is not None else None
+    if names is None or operator is None or not (operator.parameters or operator.variadic):
         return  # an operator that is not known, or that has no parameters and lets every text pass
     target = _variable(work.draft.nodes, node, names, key[: -len(hidden) - 1])
     if target is None:
-        work.errors.append(
-            f"node {printable(node.name)!r} ({printable(node.op)}): {printable(key)}, and its inputs are "
-            + ", ".join(names)
-        )
+        words = f"node {printable(node.name)!r} ({printable(node.op)}): {printable(key)}"
+        if operator.name in _KEEP_TEXTS:
+            work.remarks[f"{words}: it has no such input, the text stays"] = None
+        else:
+            work.errors.append(f"{words}, and its inputs are {', '.join(names)}")
         return
     variable = work.draft.nodes[target]
     work.tell(node.name, f"{key} moved to variable {printable(variable.name)} as __{hidden}__")
