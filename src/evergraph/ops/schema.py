@@ -57,6 +57,7 @@ class Input:
 
 
 _HIDDEN = frozenset(("ctx_group", "lr_mult", "wd_mult", "force_mirroring", "mirror_stage"))
+_HIDDEN_OF_INPUTS = tuple(f"_{key}" for key in _HIDDEN)
 
 
 @dataclass(eq=False)
@@ -157,7 +158,7 @@ class Operator:
             if key in self.parameters:
                 given[key] = text
             elif (self.parameters or self.open_ended) and not (
-                key.startswith("__") or key in _HIDDEN or key in self.retired or key.endswith(("_lr_mult", "_wd_mult"))
+                key.startswith("__") or key in _HIDDEN or key in self.retired or key.endswith(_HIDDEN_OF_INPUTS)
             ):
                 extra[key] = text
         return self._resolve(given, extra, lambda kind, text: kind.parse(text))
