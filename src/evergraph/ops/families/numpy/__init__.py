@@ -1,0 +1,1 @@
+"""Operators of the NumPy interface: true scalars, boolean comparisons, mixed types."""

@@ -1,0 +1,69 @@
+"""Functions of whole numbers: bits and common multiples."""
+
+from collections.abc import Callable
+from typing import Any
+
+from evergraph.errors import OperatorError
+from evergraph.ops.families.numpy.promotion import aligned, promoted_dtype
+from evergraph.ops.lazy import torch
+from evergraph.ops.registry import register
+from evergraph.ops.rules import broadcast, elementwise
+from evergraph.ops.schema import Operator
+from evergraph.ops.types import Double
+
+__all__ = ["integral"]
+
+
+def _whole(name: str, data: Any) -> Any:
+    if data.is_floating_point():
+        found = str(data.dtype).removeprefix("torch.")
+        raise OperatorError(f"{name} takes whole numbers", expected="integers or booleans", found=found)
+    return data
+
+
+def integral(name: str, function: Callable[[Any, Any], Any], doc: str, scalar_doc: str) -> None:
+    """Register a function of the integers or booleans lhs and rhs, and of data and scalar (its fraction is cut off)."""
+
+    def body(lhs: Any, rhs: Any) -> Any:
+        lhs, rhs = aligned(_whole(name, lhs), _whole(name, rhs))
+        return function(lhs, rhs)
+
+    def scalar_body(data: Any, *, scalar: Double = 1.0, is_int: bool = True) -> Any:
+        # the number in the array's own type: true stands for anything but 0
+        number = bool(scalar) if _whole(name, data).dtype == torch.bool else int(scalar)
+        return function(data, torch.scalar_tensor(number, dtype=data.dtype, device=data.device))
+
+    body.__doc__, body.__name__ = doc, name
+    scalar_body.__doc__, scalar_body.__name__ = scalar_doc, f"{name}_scalar"
+    register(Operator(name, body, shape=broadcast, dtype=promoted_dtype))
+    register(Operator(f"{name}_scalar", scalar_body, shape=elementwise))
+
+
+def _common_multiple(lhs: Any, rhs: Any) -> Any:
+    return lhs & rhs if lhs.dtype == torch.bool else torch.lcm(lhs, rhs)
+
+
+integral(
+    "_npi_bitwise_and",
+    lambda lhs, rhs: torch.bitwise_and(lhs, rhs),
+    "The bits that both have.",
+    "The bits that both data and scalar have.",
+)
+integral(
+    "_npi_bitwise_or",
+    lambda lhs, rhs: torch.bitwise_or(lhs, rhs),
+    "The bits that either has.",
+    "The bits that data or scalar has.",
+)
+integral(
+    "_npi_bitwise_xor",
+    lambda lhs, rhs: torch.bitwise_xor(lhs, rhs),
+    "The bits that just one has.",
+    "The bits that just one of data and scalar has.",
+)
+integral(
+    "_npi_lcm",
+    _common_multiple,
+    "The least common multiple, positive; 0 where one is 0.",
+    "The least common multiple of data and scalar, positive.",
+)
