@@ -10,7 +10,7 @@ from evergraph.ops.registry import register
 from evergraph.ops.rules import elementwise
 from evergraph.ops.schema import Operator
 
-__all__ = ["cube_root", "gamma_function", "unary"]
+__all__ = ["cube_root", "gamma_function", "round_half_away", "unary"]
 
 
 def unary(
@@ -47,7 +47,8 @@ def _digamma(data: Any) -> Any:
     return torch.where((data <= 0) & (torch.floor(data) == data), math.inf, torch.digamma(data))
 
 
-def _round_half_away(data: Any) -> Any:
+def round_half_away(data: Any) -> Any:
+    """The nearest whole number; halves go away from 0."""
     whole = torch.trunc(data)
     return whole + torch.sign(data) * ((data - whole).abs() >= 0.5)
 
@@ -102,7 +103,7 @@ unary("ceil", lambda data: torch.ceil(data), "The smallest whole number not belo
 unary("floor", lambda data: torch.floor(data), "The largest whole number not above.")
 unary("trunc", lambda data: torch.trunc(data), "The whole number next towards 0.")
 unary("fix", lambda data: torch.trunc(data), "The whole number next towards 0.")
-unary("round", _round_half_away, "The nearest whole number; halves go away from 0.")
+unary("round", round_half_away, "The nearest whole number; halves go away from 0.")
 unary("rint", _round_half_down, "The nearest whole number; halves go down.")
 unary("sqrt", lambda data: torch.sqrt(data), "The square root.")
 unary("rsqrt", lambda data: torch.rsqrt(data), "1 over the square root.")
