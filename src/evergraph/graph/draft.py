@@ -82,7 +82,7 @@ def _moved(node: Node, place: dict[int, int]) -> Node:
 
 
 def depth_first(nodes: Sequence[Node], heads: Iterable[Entry]) -> list[int]:
-    """Positions of the nodes that the heads need in the order in which MXNet lists them: after their inputs, depth first.
+    """Positions of the nodes that the heads need in MXNet's order: after their inputs, depth first.
 
     >>> x, y = Node("null", "x"), Node("null", "y")
     >>> depth_first([x, y, Node("add", "z", inputs=((1, 0, 0), (0, 0, 0)))], [(2, 0, 0)])

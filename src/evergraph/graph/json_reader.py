@@ -77,10 +77,18 @@ class _Reader:
     def __init__(self) -> None:
         self.findings: list[str] = []
         self.path: list[str] = []
+        self.at: tuple[int, str, str] | None = None
 
     def complain(self, place: str, expected: str, found: Any) -> None:
-        where = " of ".join([place, *reversed(self.path)])
+        where = " of ".join([place, *self.here(), *reversed(self.path)])
         self.findings.append(f"{where}: expected {expected}, found {_kind(found)}")
+
+    def here(self) -> list[str]:
+        """The node that is being read, if one is."""
+        if self.at is None:
+            return []
+        index, name, op = self.at
+        return [f"node {index} {printable(name)!r} ({printable(op)})"]
 
     def graph(self, raw: dict[str, Any]) -> Graph:
         nodes = raw.get("nodes")
@@ -88,6 +96,7 @@ class _Reader:
             self.complain("nodes", "a list", nodes)
             nodes = []
         found = tuple([self.node(i, n) for i, n in enumerate(nodes)])
+        self.at = None
         self.argument_nodes(raw.get("arg_nodes"), found)
         attrs = raw.get("attrs", {})
         if not isinstance(attrs, dict):
@@ -104,23 +113,24 @@ class _Reader:
 
     def node(self, index: int, raw: Any) -> Node:
         if type(raw) is not dict:
+            self.at = None
             self.complain(f"node {index}", "an object", raw)
             return Node(VARIABLE, "")
         op, name = raw.get("op"), raw.get("name")
         if type(op) is not str or type(name) is not str:
+            self.at = index, str(name), str(op)
             for key in ("op", "name"):
                 if type(raw.get(key)) is not str:
-                    self.complain(f"{key} of node {index}", "a text", raw.get(key))
+                    self.complain(key, "a text", raw.get(key))
             op, name = str(op), str(name)
-        before = len(self.findings)
+        self.at = index, name, op
         inputs = self.entries(raw.get("inputs"), "inputs")
         attrs, rest = raw.get("attrs", {}), {}
         if raw.keys() - _PLAIN_KEYS or not _texts(attrs):
-            attrs, rest = self.further(index, raw)
-        self.name_node(before, index, name, op)
+            attrs, rest = self.further(raw)
         return Node(op, name, attrs, inputs, **rest)
 
-    def further(self, index: int, raw: dict[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
+    def further(self, raw: dict[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
         """The texts of a node, and its rarer fields."""
         attrs, overridden = self.attributes(raw)
         rest: dict[str, Any] = {"extra": {k: v for k, v in raw.items() if k not in _NODE_KEYS}}
@@ -129,13 +139,8 @@ class _Reader:
         if "control_deps" in raw:
             rest["control_deps"] = self.indices(raw["control_deps"], "control_deps")
         if "subgraphs" in raw:
-            rest["subgraphs"] = self.subgraphs(index, raw["subgraphs"])
+            rest["subgraphs"] = self.subgraphs(raw["subgraphs"])
         return attrs, rest
-
-    def name_node(self, since: int, index: int, name: str, op: str) -> None:
-        for i in range(since, len(self.findings)):
-            place, colon, rest = self.findings[i].partition(":")
-            self.findings[i] = f"{place} of node {index} {printable(name)!r} ({printable(op)}){colon}{rest}"
 
     def attributes(self, raw: dict[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
         """A node's texts under whichever key they stand, and the operator parameters that user attributes hide."""
@@ -188,21 +193,23 @@ class _Reader:
             elif type(number) is int and nodes[number].op != VARIABLE:
                 self.complain("arg_nodes", "variables", f"node {number} ({nodes[number].op})")
 
-    def subgraphs(self, index: int, raw: Any) -> tuple[Graph, ...]:
+    def subgraphs(self, raw: Any) -> tuple[Graph, ...]:
         if type(raw) is not list:
-            self.complain(f"subgraphs of node {index}", "a list of graphs", raw)
+            self.complain("subgraphs", "a list of graphs", raw)
             return ()
         if len(self.path) >= _DEEPEST_SUBGRAPH:
-            self.complain(f"subgraphs of node {index}", f"at most {_DEEPEST_SUBGRAPH} levels of them", "more")
+            self.complain("subgraphs", f"at most {_DEEPEST_SUBGRAPH} levels of them", "more")
             return ()
-        found = []
+        found, node = [], self.at
         for number, body in enumerate(raw):
-            self.path.append(f"subgraph {number} of node {index}")
+            self.path.append(" of ".join([f"subgraph {number}", *self.here()]))
+            self.at = None
             if isinstance(body, dict):
                 found.append(self.graph(body))
             else:
                 self.complain("the whole", "a graph", body)
             self.path.pop()
+            self.at = node
         return tuple(found)
 
 
