@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from evergraph.ops.lazy import F, torch
+from evergraph.ops.lazy import torch
 from evergraph.ops.registry import operator
 from evergraph.ops.rules import Dims, unify
 from evergraph.ops.run import Run
@@ -62,21 +62,16 @@ def _batch(x: Any, scale: Any, beta: Any, mean: Any, var: Any, eps: float, momen
 
 
 def _normalized(
-    data: Any, gamma: Any, beta: Any, mean: Any, var: Any, p: dict[str, Any], axis: int, run: Run, relu: bool = False
-) -> Any:
+    data: Any, gamma: Any, beta: Any, mean: Any, var: Any, p: Any, axis: int, run: Run
+) -> tuple[Any, Any, Any]:
+    """The output, and the mean and the biased variance that it was made with."""
     scale = _scale(gamma, p["fix_gamma"])
     x = data if axis % data.ndim == 1 else data.movedim(axis, 1)
     if run.training and not p["use_global_stats"]:
         out, mean, var = _batch(x, scale, beta, mean, var, p["eps"], p["momentum"], run)
     else:
         out = torch.batch_norm(x, scale, beta, mean, var, False, 0.0, p["eps"], torch.backends.cudnn.enabled)
-    if relu:
-        out = F.relu(out)
-    if axis % data.ndim != 1:
-        out = out.movedim(1, axis)
-    if not p["output_mean_var"]:
-        return out
-    return out, mean.detach().clone(), torch.rsqrt(var.detach() + p["eps"])
+    return (out if x is data else out.movedim(1, axis)), mean.detach(), var.detach()
 
 
 @operator(
@@ -106,9 +101,9 @@ def BatchNorm(
     in the backward pass: new = momentum * old + (1 - momentum) * batch. With fix_gamma, which is the default, gamma is
     overwritten with 1 and has no gradient. With output_mean_var, mean and 1 / sqrt(var + eps) are outputs too.
     """
-    p = {"eps": eps, "momentum": momentum, "fix_gamma": fix_gamma}
-    p |= {"use_global_stats": use_global_stats, "output_mean_var": output_mean_var}
-    return _normalized(data, gamma, beta, moving_mean, moving_var, p, axis, run)
+    p = {"eps": eps, "momentum": momentum, "fix_gamma": fix_gamma, "use_global_stats": use_global_stats}
+    out, mean, var = _normalized(data, gamma, beta, moving_mean, moving_var, p, axis, run)
+    return (out, mean.clone(), torch.rsqrt(var + eps)) if output_mean_var else out
 
 
 @operator("_contrib_BatchNormWithReLU", shape=_shapes, dtype=_types, outputs=(*_OUTPUTS, "workspace"), visible=_visible)
@@ -131,9 +126,10 @@ def BatchNormWithReLU(
     run: Run,
 ):
     """BatchNorm, and of its result the larger of the value and 0."""
-    p = {"eps": eps, "momentum": momentum, "fix_gamma": fix_gamma}
-    p |= {"use_global_stats": use_global_stats, "output_mean_var": output_mean_var}
-    return _normalized(data, gamma, beta, moving_mean, moving_var, p, axis, run, relu=True)
+    p = {"eps": eps, "momentum": momentum, "fix_gamma": fix_gamma, "use_global_stats": use_global_stats}
+    out, mean, var = _normalized(data, gamma, beta, moving_mean, moving_var, p, axis, run)
+    out = torch.relu(out)
+    return (out, mean.clone(), torch.rsqrt(var + eps)) if output_mean_var else out
 
 
 _V1_INPUTS = ("data", "gamma", "beta")
@@ -164,9 +160,9 @@ def BatchNorm_v1(
     run: Run,
 ):
     """BatchNorm over axis 1, as it was before 0.9.5."""
-    p = {"eps": eps, "momentum": momentum, "fix_gamma": fix_gamma}
-    p |= {"use_global_stats": use_global_stats, "output_mean_var": output_mean_var}
-    return _normalized(data, gamma, beta, moving_mean, moving_var, p, 1, run)
+    p = {"eps": eps, "momentum": momentum, "fix_gamma": fix_gamma, "use_global_stats": use_global_stats}
+    out, mean, var = _normalized(data, gamma, beta, moving_mean, moving_var, p, 1, run)
+    return (out, mean.clone(), var.clone()) if output_mean_var else out
 
 
 @operator("_contrib_SyncBatchNorm", shape=_shapes, dtype=_types, outputs=_OUTPUTS, visible=_visible)
@@ -187,6 +183,6 @@ def SyncBatchNorm(
     run: Run,
 ):
     """BatchNorm over axis 1; where a torch process group runs, over the batches of all its processes."""
-    p = {"eps": eps, "momentum": momentum, "fix_gamma": fix_gamma}
-    p |= {"use_global_stats": use_global_stats, "output_mean_var": output_mean_var}
-    return _normalized(data, gamma, beta, moving_mean, moving_var, p, 1, run)
+    p = {"eps": eps, "momentum": momentum, "fix_gamma": fix_gamma, "use_global_stats": use_global_stats}
+    out, mean, var = _normalized(data, gamma, beta, moving_mean, moving_var, p, 1, run)
+    return (out, mean.clone(), var.clone()) if output_mean_var else out

@@ -53,7 +53,8 @@ def CTCLoss(
     """The negative log likelihood (n,) of label (n, length) under data (time, n, alphabet), before its softmax.
 
     The blank is the alphabet's first or last entry. Without label_lengths a label ends before its first 0 (blank
-    first) or -1 (blank last); without data_lengths every sequence is as long as data.
+    first) or -1 (blank last); without data_lengths every sequence is as long as data. A label
+    that does not fit into its sequence costs 0.
     """
     blank, padding = (0, 0) if blank_label == "first" else (data.shape[2] - 1, -1)
     label = label.long()
@@ -64,7 +65,7 @@ def CTCLoss(
     )
     lengths = _before(label, padding) if label_lengths is None else label_lengths.long()
     wide = data.float() if data.dtype in (torch.float16, torch.bfloat16) else data
-    loss = torch.ctc_loss(F.log_softmax(wide, 2), label, times, lengths, blank, 0, False)
+    loss = torch.ctc_loss(F.log_softmax(wide, 2), label, times, lengths, blank, 0, True)
     return loss.to(data.dtype)
 
 
@@ -77,7 +78,7 @@ def _warp_gradient(saved: Any, _: Any) -> tuple[Any, ...]:
     with torch.enable_grad():
         leaf = data.detach().reshape(input_length, batch, -1).requires_grad_()
         times = torch.full((batch,), input_length, dtype=torch.long, device=data.device)
-        loss = torch.ctc_loss(F.log_softmax(leaf, 2), label.gather(1, order), times, (label != 0).sum(1), 0, 2, False)
+        loss = torch.ctc_loss(F.log_softmax(leaf, 2), label.gather(1, order), times, (label != 0).sum(1), 0, 2, True)
     return torch.autograd.grad(loss, leaf)[0].reshape(data.shape), None, None, None
 
 

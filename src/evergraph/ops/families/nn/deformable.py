@@ -105,8 +105,9 @@ def DeformableConvolution(
     n, c, h, w = data.shape
     y, x = _taps(p, (h, w), offset)
     inside = (y >= 0) & (x >= 0) & (y < h) & (x < w)
-    # beyond the last row or column its values go on, up to a pixel's width
-    columns = _sampled(data, y.clamp(max=h - 1), x.clamp(max=w - 1), num_deformable_group)
+    # beyond the last row or column its values go on, up to a pixel's width; from there on offsets have no gradient
+    y, x = torch.where(y < h - 1, y, h - 1), torch.where(x < w - 1, x, w - 1)
+    columns = _sampled(data, y, x, num_deformable_group)
     columns = columns.reshape(*columns.shape[:2], *y.shape[1:]) * inside.unsqueeze(1).to(data.dtype)
     return _product(columns.reshape(n, c, y.shape[1], -1), weight, bias, num_group, tuple(offset.shape[2:]))
 

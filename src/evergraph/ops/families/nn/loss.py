@@ -16,7 +16,7 @@ def _make_loss_gradient(saved: Any, grad: Any) -> tuple[Any, ...]:
     data, grad_scale, valid_thresh, normalization = saved.args
     scale: Any = grad_scale
     if normalization == "batch":
-        scale = grad_scale / data.shape[0]
+        scale = grad_scale / math.prod(data.shape[:-1])
     elif normalization == "valid":
         scale = grad_scale / (data > valid_thresh).sum().clamp_min(1)
     return torch.ones_like(grad) * scale, None, None, None
@@ -35,13 +35,13 @@ def MakeLoss(
     valid_thresh: float = 0.0,
     normalization: Literal["batch", "null", "valid"] = "null",
 ):
-    """Data as it is, a loss: its gradient is grad_scale, divided by the size of the batch (batch) or by the number of
+    """Data as it is, a loss: its gradient is grad_scale, divided by the size of all axes but the last (batch) or by the number of
     values above valid_thresh (valid), whatever comes from above.
     """
     return _loss(data, grad_scale, valid_thresh, normalization)
 
 
-@operator("make_loss", aliases=("_sparse_make_loss",), shape=elementwise)
+@operator("make_loss", aliases=("_sparse_make_loss",), shape=elementwise, outputs=("loss",))
 def plain_loss(data):
     """Data as it is, a loss: its gradient is 1."""
     return _loss(data, 1.0, 0.0, "null")

@@ -65,7 +65,7 @@ def GroupNorm(data, gamma, beta, *, num_groups: int = 1, eps: float = 1e-5, outp
     if gamma.shape[0] != channels:
         gamma = gamma.repeat_interleave(channels // num_groups)
         beta = beta.repeat_interleave(channels // num_groups)
-    out = F.group_norm(data, num_groups, gamma, beta, eps)
+    out = torch.group_norm(data, num_groups, gamma, beta, eps)
     if not output_mean_var:
         return out
     groups = data.detach().reshape(data.shape[0], num_groups, -1)
@@ -85,7 +85,7 @@ def _instance(_: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], li
 def InstanceNorm(data, gamma, beta, *, eps: float = 0.001):
     """Gamma * (data - mean) / sqrt(var + eps) + beta with mean and variance over each channel of each sample."""
     # one group for each channel: torch's instance_norm refuses a single position, and is slower
-    return F.group_norm(data, data.shape[1], gamma, beta, eps)
+    return torch.group_norm(data, data.shape[1], gamma, beta, eps)
 
 
 def _l2(p: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], list[Dims]]:
@@ -110,7 +110,17 @@ def LRN(data, *, alpha: float = 1e-4, beta: float = 0.75, knorm: float = 2.0, ns
     """Data / (knorm + alpha / nsize * sum)**beta, with the sum of squares over nsize neighbouring channels (axis 1)."""
     if nsize % 2 == 0:
         raise ShapeError("LRN needs a middle channel", expected="an odd nsize", found=nsize)
-    return F.local_response_norm(data, nsize, alpha, beta, knorm)
+    reach, channels = nsize // 2, data.shape[1]
+    # shifted sums: a third of the time of local_response_norm, which pools in three dimensions
+    squares = F.pad(data * data, (0, 0, 0, 0, reach, reach))
+    total = squares[:, :channels]
+    for start in range(1, nsize):
+        total = total + squares[:, start : start + channels]
+    scale = total * (alpha / nsize) + knorm
+    if beta == 0.75:  # what networks use, and by roots a tenth of the time of a power
+        root = torch.sqrt(scale)
+        return data / (root * torch.sqrt(root))
+    return data * scale**-beta
 
 
 def _moments(p: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], list[Dims]]:

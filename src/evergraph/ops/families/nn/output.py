@@ -45,8 +45,8 @@ def _class_gradient(out: Any, label: Any, p: Any) -> Any:
     chosen = label.long().unsqueeze(1)
     inside = (chosen >= 0) & (chosen < out.shape[1])
     alpha = 0.0 if p.multi_output else p.smooth_alpha
-    spread = alpha / (out.shape[1] - 1) if alpha else 0.0
-    grad = out - spread if spread else out.clone()
+    spread = alpha / max(out.shape[1] - 1, 1)
+    grad = out - spread if alpha else out.clone()
     change = torch.where(inside, 1 - alpha - spread, 0.0).to(out.dtype)
     grad.scatter_add_(1, chosen.clamp(0, out.shape[1] - 1), -change)
     if p.use_ignore:
@@ -54,10 +54,11 @@ def _class_gradient(out: Any, label: Any, p: Any) -> Any:
     return grad
 
 
-def _loss_scale(label: Any, positions: int, p: Any) -> Any:
+def _loss_scale(label: Any, groups: Any, p: Any) -> Any:
     if p.normalization == "valid":
         return p.grad_scale / (label.long() != int(p.ignore_label)).sum().clamp_min(1)
-    return p.grad_scale / (positions * (label.shape[0] if p.normalization == "batch" else 1))
+    samples = groups.shape[0] if p.multi_output else label.numel()
+    return p.grad_scale / (groups.shape[2] * (samples if p.normalization == "batch" else 1))
 
 
 def _softmax_output_gradient(saved: Any, _: Any) -> tuple[Any, ...]:
@@ -68,8 +69,10 @@ def _softmax_output_gradient(saved: Any, _: Any) -> tuple[Any, ...]:
     if label.shape == data.shape:
         return (out - label) * p.grad_scale * factor, None, None
     groups = _groups(out, p.multi_output, p.preserve_shape)
-    label = label.reshape(groups.shape[0], groups.shape[2])
-    scale = _loss_scale(label, groups.shape[2], p)
+    scale = _loss_scale(label, groups, p)
+    # with more axes than two and neither option, MXNet asks for a label for each position of all axes but the last,
+    # counts them all, and reads the first ones, one for each sample
+    label = label.flatten()[: groups.shape[0] * groups.shape[2]].reshape(groups.shape[0], groups.shape[2])
     found = (_class_gradient(groups, label, p) * scale).reshape(data.shape)
     return found * factor, None, None
 
@@ -131,7 +134,7 @@ def _linear(data: Any, label: Any, grad_scale: float) -> Any:
     return data.clone()
 
 
-@with_gradient(_regression(lambda out, label: torch.sign(out - label)))
+@with_gradient(_regression(lambda out, label: torch.where(out > label, 1.0, -1.0).to(out.dtype)))
 def _absolute(data: Any, label: Any, grad_scale: float) -> Any:
     return data.clone()
 
@@ -149,7 +152,7 @@ def LinearRegressionOutput(data, label, *, grad_scale: float = 1.0):
 
 @operator(aliases=("_sparse_MAERegressionOutput",), shape=_regressed)
 def MAERegressionOutput(data, label, *, grad_scale: float = 1.0):
-    """Data as it is; its gradient is sign(data - label) * grad_scale over the number of outputs of a sample."""
+    """Data as it is; its gradient is 1 above and -1 up to label, times grad_scale over the outputs of a sample."""
     return _absolute(data, label, grad_scale)
 
 
@@ -161,8 +164,8 @@ def LogisticRegressionOutput(data, label, *, grad_scale: float = 1.0):
 
 def _svm_gradient(saved: Any, _: Any) -> tuple[Any, ...]:
     data, label, p = saved.args
-    scores = data.reshape(data.shape[0], -1)
-    side = F.one_hot(label.long(), scores.shape[1]).to(data.dtype) * 2 - 1
+    scores = data.reshape(-1, data.shape[-1])
+    side = F.one_hot(label.long().flatten(), scores.shape[1]).to(data.dtype) * 2 - 1
     missing = p.margin - side * scores
     slope = (missing > 0).to(data.dtype) if p.use_linear else 2 * missing.clamp_min(0)
     return (-side * slope * p.regularization_coefficient).reshape(data.shape), None, None
@@ -175,7 +178,7 @@ def _svm(data: Any, label: Any, p: Any) -> Any:
 
 def _classified(_: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], list[Dims]]:
     data = unify(ins[0], outs[0], "output of SVMOutput")
-    return [data, ins[1] if ins[1] is not None or data is None else data[:1]], [data]
+    return [data, ins[1] if ins[1] is not None or data is None else data[:-1]], [data]
 
 
 @operator(shape=_classified)

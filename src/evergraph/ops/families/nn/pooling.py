@@ -49,15 +49,23 @@ def _over_all(data: Any, kind: str, p_value: int) -> Any:
         return data.mean(axes, keepdim=True)
     if kind == "sum":
         return data.sum(axes, keepdim=True)
-    return _root(_power(data, p_value).sum(axes, keepdim=True), p_value)
+    found = _power(data, p_value).sum(axes, keepdim=True)
+    return found if p_value == 1 else _root(found, p_value)
 
 
 def _power(x: Any, p: int) -> Any:
     return x if p == 1 else x**p
 
 
+def _root_gradient(saved: Any, grad: Any) -> tuple[Any, None]:
+    (_, p), (out,) = saved.args, saved.outputs
+    # a window of zeros has no gradient, where the derivative has none to offer
+    return torch.where(out == 0, 0, grad / (p * out ** (p - 1))), None
+
+
+@with_gradient(_root_gradient)
 def _root(x: Any, p: int) -> Any:
-    return x if p == 1 else torch.sqrt(x) if p == 2 else torch.sign(x) * torch.abs(x) ** (1 / 3)
+    return torch.sqrt(x) if p == 2 else torch.sign(x) * torch.abs(x) ** (1 / 3)
 
 
 def _excess(data: Any, kernel: Any, stride: Any, pad: Any, convention: str) -> tuple[int, ...]:
@@ -83,8 +91,15 @@ def _sum_windows(data: Any, kernel: Any, stride: Any, pad: Any, excess: Any) -> 
     data = _padded(data, pad, excess, 0.0)
     if len(kernel) == 1:
         return F.avg_pool1d(data, kernel, stride) * kernel[0]
-    pool = F.avg_pool2d if len(kernel) == 2 else F.avg_pool3d
-    return pool(data, kernel, stride, divisor_override=1)
+    if len(kernel) == 2:
+        return F.avg_pool2d(data, kernel, stride, divisor_override=1)
+    return F.avg_pool3d(_wide(data), kernel, stride, divisor_override=1).to(data.dtype)
+
+
+def _wide(data: Any) -> Any:
+    """In single precision where torch's average in three dimensions has no half one."""
+    half = data.dtype in (torch.float16, torch.bfloat16) and data.device.type == "cpu"
+    return data.float() if half else data
 
 
 def _counts(size: int, kernel: int, stride: int, pad: int, number: int, include_pad: bool) -> list[float]:
@@ -92,14 +107,19 @@ def _counts(size: int, kernel: int, stride: int, pad: int, number: int, include_
     found = []
     for start in range(-pad, -pad + number * stride, stride):
         end = min(start + kernel, size + pad)
-        found.append(float(end - start if include_pad else max(0, min(end, size) - max(start, 0))))
+        inside = end - start if include_pad else min(end, size) - max(start, 0)
+        # a window without a position gives 0, not 0 / 0
+        found.append(float(max(inside, 1)))
     return found
 
 
 def _avg_windows(data: Any, kernel: Any, stride: Any, pad: Any, excess: Any, include_pad: bool) -> Any:
-    if not any(excess) and all(2 * q <= k for q, k in zip(pad, kernel, strict=True)):
+    # torch pads by at most half a kernel, and in three dimensions wants a kernel within the data
+    fits = all(2 * q <= k <= d for q, k, d in zip(pad, kernel, data.shape[2:], strict=True))
+    if fits and not any(excess):
         pool = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)[len(kernel) - 1]
-        return pool(data, kernel, stride, pad, count_include_pad=include_pad)
+        x = _wide(data) if len(kernel) == 3 else data
+        return pool(x, kernel, stride, pad, count_include_pad=include_pad).to(data.dtype)
     out = _sum_windows(data, kernel, stride, pad, excess)
     for i, (k, s, q) in enumerate(zip(kernel, stride, pad, strict=True)):
         counts = _counts(data.shape[i + 2], k, s, q, out.shape[i + 2], include_pad)
@@ -152,7 +172,8 @@ def Pooling(
     elif pool_type == "sum":
         out = _sum_windows(data, kernel, steps, pads, excess)
     else:
-        out = _root(_sum_windows(_power(data, p_value or 0), kernel, steps, pads, excess), p_value or 0)
+        out = _sum_windows(_power(data, p_value or 0), kernel, steps, pads, excess)
+        out = out if p_value == 1 else _root(out, p_value)
     return last(out, layout)
 
 

@@ -116,4 +116,7 @@ def BilinearResize2D(
     size = _new_size(p, data.shape, None if like is None else like.shape)
     if min(size) < 1:
         raise ShapeError("BilinearResize2D leaves nothing", expected="a side of at least 1", found=size)
+    # a single row or column is the first one, where torch takes the middle
+    data = data[:, :, :1] if size[0] == 1 else data
+    data = data[:, :, :, :1] if size[1] == 1 else data
     return F.interpolate(data, size, mode="bilinear", align_corners=align_corners)

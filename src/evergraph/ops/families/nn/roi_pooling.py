@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from evergraph.ops.families.vision.tracing import opaque
 from evergraph.ops.lazy import F, torch
 from evergraph.ops.registry import operator
 from evergraph.ops.rules import Dims, unify
@@ -55,14 +56,24 @@ def ROIPooling(data, rois, *, pooled_size: Shape, spatial_scale: float):
     A region is a row of rois (r, 5): number in the batch, x1, y1, x2, y2 in the input image's pixels, times
     spatial_scale rounded to those of data. A part that holds no pixel gives 0.
     """
+    return _pool(data, rois, list(pooled_size), spatial_scale)
+
+
+def _empty(data: Any, rois: Any, size: list[int], scale: float) -> Any:
+    return data.new_empty((rois.shape[0], data.shape[1], *size))
+
+
+# the number of pixels in all bins depends on the regions
+@opaque("roi_pool(Tensor data, Tensor rois, int[] size, float scale) -> Tensor", _empty)
+def _pool(data: Any, rois: Any, size: list[int], scale: float) -> Any:
     n, c, h, w = data.shape
     with torch.no_grad():
-        left, top, right, bottom = _round(rois[:, 1:] * spatial_scale).unbind(1)
-        first_row, past_row = _bins(top, bottom, pooled_size[0], h)
-        first_column, past_column = _bins(left, right, pooled_size[1], w)
+        left, top, right, bottom = _round(rois[:, 1:] * scale).unbind(1)
+        first_row, past_row = _bins(top, bottom, size[0], h)
+        first_column, past_column = _bins(left, right, size[1], w)
         base = rois[:, 0].long() * h
         pixels, begins = _members(first_row, past_row, first_column, past_column, base, w)
     table = data.permute(0, 2, 3, 1).reshape(n * h * w, c)
     # a bag of vectors' maximum: its gradient goes to the first one, and empty bags give 0
     found = F.embedding_bag(pixels, table, begins, mode="max")
-    return found.reshape(rois.shape[0], *pooled_size, c).permute(0, 3, 1, 2)
+    return found.reshape(rois.shape[0], *size, c).permute(0, 3, 1, 2).contiguous()

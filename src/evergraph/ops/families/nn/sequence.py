@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from evergraph.errors import OperatorError
 from evergraph.ops.lazy import torch
 from evergraph.ops.registry import operator
 from evergraph.ops.rules import Dims, unify
@@ -65,6 +66,8 @@ def SequenceLast(data, sequence_length=None, *, use_sequence_length: bool = Fals
 @operator(shape=_whole, dtype=_types, optional=_LENGTH)
 def SequenceReverse(data, sequence_length=None, *, use_sequence_length: bool = False, axis: int = 0):
     """Each sequence of data (time, batch, ...) backwards, from its own length on as it was."""
+    if axis != 0:
+        raise OperatorError("SequenceReverse knows time on the first axis only", expected=0, found=axis)
     if sequence_length is None:
         return data.flip(0)
     positions = torch.arange(data.shape[0], device=data.device).unsqueeze(1)

@@ -125,10 +125,21 @@ def masked_log_softmax(data, mask, *, axis: int = -1, temperature: Double | None
 
 @operator(shape=elementwise)
 def SoftmaxActivation(data, *, mode: Literal["channel", "instance"] = "instance"):
-    """The softmax over all values of each sample (instance), or over axis 1 at each position (channel)."""
-    if mode == "channel":
-        return F.softmax(data, 1)
-    return F.softmax(data.reshape(data.shape[0], -1), 1).reshape(data.shape)
+    """The softmax over the last axis (instance), or over axis 1 at each position (channel).
+
+    The gradient is that of axis 1 in both modes, as MXNet has it; with two axes they are one.
+    """
+    return _activated(data, 1 if mode == "channel" else -1)
+
+
+def _activation_gradient(saved: Any, grad: Any) -> tuple[Any, None]:
+    out = saved.outputs[0]
+    return out * (grad - (out * grad).sum(1, keepdim=True)), None
+
+
+@with_gradient(_activation_gradient)
+def _activated(data: Any, axis: int) -> Any:
+    return F.softmax(data, axis)
 
 
 def _cross_entropy_gradient(saved: Any, grad: Any) -> tuple[Any, None]:
