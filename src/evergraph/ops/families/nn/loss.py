@@ -35,8 +35,8 @@ def MakeLoss(
     valid_thresh: float = 0.0,
     normalization: Literal["batch", "null", "valid"] = "null",
 ):
-    """Data as it is, a loss: its gradient is grad_scale, divided by the size of all axes but the last (batch) or by the number of
-    values above valid_thresh (valid), whatever comes from above.
+    """Data as it is, a loss: its gradient is grad_scale, divided by the size of all axes but the last (batch) or by
+    the number of values above valid_thresh (valid), whatever comes from above.
     """
     return _loss(data, grad_scale, valid_thresh, normalization)
 
