@@ -1,0 +1,1 @@
+"""Optimizer updates: new weights and states from gradients, in place."""
