@@ -1,0 +1,30 @@
+"""Runs graphs on PyTorch: plans, executors, modules and the inference accelerator."""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from evergraph.engine.executor import Executor
+    from evergraph.engine.network import Network, module
+    from evergraph.engine.plan import Plan, make_plan
+
+__all__ = ["Executor", "Network", "Plan", "make_plan", "module"]
+
+_HOMES = {
+    "Executor": "evergraph.engine.executor",
+    "Network": "evergraph.engine.network",
+    "Plan": "evergraph.engine.plan",
+    "make_plan": "evergraph.engine.plan",
+    "module": "evergraph.engine.network",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # the names come when they are asked for, so that importing the package loads no PyTorch
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,152 @@
+"""Where gradients go: written or added into the caller's storage as they arrive, so that no second copy is kept."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from evergraph.errors import UsageError, collect, printable
+from evergraph.ops.sparse import CSR, RowSparse, is_sparse, rows_from_dense
+
+__all__ = ["GradientStore"]
+
+
+class GradientStore:
+    """Gradient storage of a graph's arguments, and the leaves that autograd fills it from.
+
+    Args:
+        names: names of the arguments.
+        arguments: their arrays.
+        gradients: storage in order or by name, None for none; made where a request needs it.
+        requests: "write", "add" or "null" for each argument.
+
+    Raises:
+        UsageError: storage for a name that is no argument, or of another shape than its argument.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        arguments: Sequence[Any],
+        gradients: Sequence[Any] | Mapping[str, Any] | None,
+        requests: Sequence[str],
+    ) -> None:
+        self.storage = _storage(names, arguments, gradients, requests)
+        self._requests = requests
+        self._leaves: list[Any] = [None] * len(names)
+        self._owners: list[Any] = [None] * len(names)
+        self._arrived: set[int] = set()
+
+    @property
+    def wanted(self) -> bool:
+        """Whether any argument's gradient is stored."""
+        return any(r != "null" and s is not None for r, s in zip(self._requests, self.storage, strict=True))
+
+    def leaves(self, arguments: Sequence[Any]) -> list[Any]:
+        """What the recorded run reads: a differentiable view of each array whose gradient is wanted, else the array."""
+        return [self._leaf(i, a) for i, a in enumerate(arguments)]
+
+    def _leaf(self, index: int, array: Any) -> Any:
+        if self._requests[index] == "null" or self.storage[index] is None:
+            return array
+        if self._owners[index] is not array:
+            values = array.data if is_sparse(array) else array
+            if not values.dtype.is_floating_point and not values.dtype.is_complex:
+                return array
+            leaf = values.detach().requires_grad_()
+            leaf.register_post_accumulate_grad_hook(lambda found: self._arrive(index, found))
+            self._owners[index], self._leaves[index] = array, array.with_data(leaf) if is_sparse(array) else leaf
+        return self._leaves[index]
+
+    def _arrive(self, index: int, leaf: Any) -> None:
+        found, leaf.grad = leaf.grad, None
+        if found is None:  # an operator that gives this input no gradient
+            return
+        owner, storage = self._owners[index], self.storage[index]
+        if isinstance(owner, RowSparse):
+            found = _rows_of(owner, found)
+        elif isinstance(owner, CSR):
+            found = owner.with_data(found).dense()
+        first = self._requests[index] == "write" and index not in self._arrived
+        self._arrived.add(index)
+        if isinstance(storage, RowSparse):
+            self.storage[index] = _rows(found) if first else _rows_sum(storage, _rows(found))
+            return
+        found = found.dense() if isinstance(found, RowSparse) else found
+        if not first:
+            storage.add_(found.to(storage.dtype) if found.is_sparse else found)
+        elif found.is_sparse:
+            storage.zero_().add_(found.to(storage.dtype))
+        else:
+            storage.copy_(found)
+
+    def begin(self) -> None:
+        """A gradient pass starts: nothing has arrived."""
+        self._arrived.clear()
+
+    def finish(self) -> None:
+        """The gradient pass is over: what it did not reach is zero, where it is to be written."""
+        for index, (request, storage) in enumerate(zip(self._requests, self.storage, strict=True)):
+            if request == "write" and storage is not None and index not in self._arrived:
+                if isinstance(storage, RowSparse):
+                    self.storage[index] = RowSparse(storage.data[:0], storage.indices[:0], storage.shape)
+                else:
+                    storage.zero_()
+
+
+def _storage(
+    names: Sequence[str],
+    arguments: Sequence[Any],
+    gradients: Sequence[Any] | Mapping[str, Any] | None,
+    requests: Sequence[str],
+) -> list[Any]:
+    if isinstance(gradients, Mapping):
+        unknown = [f"unknown argument {printable(n)}" for n in gradients if n not in set(names)]
+        collect(UsageError, "gradient storage is given for names that the graph does not have", unknown)
+        found = [gradients.get(n) for n in names]
+    else:
+        found = list(gradients) if gradients is not None else [None] * len(names)
+    if len(found) != len(names):
+        raise UsageError("gradient storage is not as long as the arguments", expected=len(names), found=len(found))
+    wrong = [
+        f"{printable(n)}: {tuple(g.shape)} for an argument of {tuple(a.shape)}"
+        for n, a, g in zip(names, arguments, found, strict=True)
+        if g is not None and tuple(g.shape) != tuple(a.shape)
+    ]
+    collect(UsageError, "gradient storage has another shape than its argument", wrong)
+    if gradients is not None:
+        return found
+    return [None if r == "null" else _zeros(a) for a, r in zip(arguments, requests, strict=True)]
+
+
+def _zeros(array: Any) -> Any:
+    if isinstance(array, RowSparse):
+        return RowSparse(array.data[:0], array.indices[:0], array.shape)
+    values = array.data if is_sparse(array) else array
+    return torch.zeros(array.shape, dtype=values.dtype, device=values.device)
+
+
+def _rows_of(owner: RowSparse, found: Any) -> RowSparse:
+    """The gradient of a row_sparse array, from that of its stored values."""
+    if not found.is_sparse:
+        return owner.with_data(found)
+    found = found.coalesce()
+    return RowSparse(found.values(), owner.indices[found.indices()[0]], owner.shape)
+
+
+def _rows(found: Any) -> RowSparse:
+    """A gradient as ascending, unique rows."""
+    if isinstance(found, RowSparse):
+        return found
+    if found.is_sparse:
+        found = found.coalesce()
+        if found.sparse_dim() == 1:
+            return RowSparse(found.values(), found.indices()[0], tuple(found.shape))
+        found = found.to_dense()
+    return rows_from_dense(found)
+
+
+def _rows_sum(a: RowSparse, b: RowSparse) -> RowSparse:
+    indices, places = torch.cat((a.indices, b.indices)).unique(return_inverse=True)
+    data = torch.zeros((len(indices), *a.shape[1:]), dtype=a.data.dtype, device=a.data.device)
+    return RowSparse(data.index_add_(0, places, torch.cat((a.data, b.data.to(a.data.dtype)))), indices, a.shape)
