@@ -38,8 +38,9 @@ def adam_update(
 ):
     """New weight: weight - lr * mean / (sqrt(var) + epsilon), after both moved on.
 
-    mean moves towards the gradient, var towards its square. The gradient is clip(rescale_grad * grad + wd * weight). Bias correction is the caller's, in lr. A row_sparse
-    gradient with lazy_update changes only its own rows of the states and, in place, of the weight.
+    mean moves towards the gradient, var towards its square. The gradient is clip(rescale_grad * grad + wd *
+    weight). Bias correction is the caller's, in lr. A row_sparse gradient with lazy_update changes only its own
+    rows of the states and, in place, of the weight.
     """
     moments(ready(grad, rescale_grad, clip_gradient, weight, wd), mean, var, beta1, beta2)
     return torch.addcdiv(weight, mean, var.sqrt().add_(epsilon), value=-lr)

@@ -82,7 +82,7 @@ def _trust(weight_norm: Any, step_norm: Any, lower: float, upper: float) -> Any:
 @operator(shape=same(2))
 @in_place
 def lamb_update_phase2(weight, g, r1, r2, *, lr: float, lower_bound: float = -1.0, upper_bound: float = -1.0):
-    """New weight: weight - lr * r1 / r2 * g, where r1 (1,) is the weight's norm, within bounds, and r2 (1,) that of g."""
+    """New weight: weight - lr * r1 / r2 * g; r1 (1,) is the weight's norm, used within bounds, r2 (1,) that of g."""
     return weight - g * (_trust(r1, r2, lower_bound, upper_bound) * lr)
 
 

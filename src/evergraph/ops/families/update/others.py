@@ -128,7 +128,8 @@ def adagrad_update(
 ):
     """New weight: weight - lr * g / sqrt(history + epsilon), after history grew by g².
 
-    g is clip(rescale_grad * grad). A row_sparse gradient changes only its own rows of the history and, in place, of the weight. wd has to be 0.
+    g is clip(rescale_grad * grad). A row_sparse gradient changes only its own rows of the history and, in place,
+    of the weight. wd has to be 0.
     """
     if wd:
         raise OperatorError("_sparse_adagrad_update has no weight decay", expected="wd 0", found=f"wd {wd}")
