@@ -12,7 +12,7 @@ from evergraph.ops.rules import Dims, elementwise, known, mapped, normalize_axes
 from evergraph.ops.schema import Operator
 from evergraph.ops.types import Axes, Shape
 
-__all__ = ["coded_shape", "ordered_axis"]
+__all__ = ["atleast_1d", "atleast_2d", "atleast_3d", "coded_shape", "ordered_axis"]
 
 
 def ordered_axis(axis: int, rank: int) -> int:
@@ -309,15 +309,18 @@ def _npi_broadcast_to(array, *, shape: Shape = ()):
     return array.expand(_target(array.shape, shape)).clone()
 
 
-def _atleast_1d(sizes: Any) -> tuple[Any, ...]:
+def atleast_1d(sizes: Any) -> tuple[Any, ...]:
+    """A shape of one axis or more."""
     return tuple(sizes) or (1,)
 
 
-def _atleast_2d(sizes: Any) -> tuple[Any, ...]:
+def atleast_2d(sizes: Any) -> tuple[Any, ...]:
+    """A shape of two axes or more: new ones come first."""
     return (1,) * (2 - len(sizes)) + tuple(sizes)
 
 
-def _atleast_3d(sizes: Any) -> tuple[Any, ...]:
+def atleast_3d(sizes: Any) -> tuple[Any, ...]:
+    """A shape of three axes or more: a vector lies along the middle one, a matrix on the first two."""
     return (1, *sizes, 1) if len(sizes) == 1 else (1,) * (2 - len(sizes)) + tuple(sizes) + (1,) * (len(sizes) < 3)
 
 
@@ -339,6 +342,6 @@ def _atleast(rank: int, grown: Any) -> Operator:
     return operator(**options)(body)
 
 
-_atleast(1, _atleast_1d)
-_atleast(2, _atleast_2d)
-_atleast(3, _atleast_3d)
+_atleast(1, atleast_1d)
+_atleast(2, atleast_2d)
+_atleast(3, atleast_3d)
