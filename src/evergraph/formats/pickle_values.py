@@ -6,7 +6,7 @@ from typing import Any
 from evergraph.errors import printable
 from evergraph.stores import Source
 
-__all__ = ["Global", "Record", "Span", "Table"]
+__all__ = ["Global", "Record", "Span", "Table", "Unreadable"]
 
 
 class Span:
@@ -38,6 +38,15 @@ class Record:
 
     def __repr__(self) -> str:
         return f"<Record {printable(self.kind)}>"
+
+
+class Unreadable:
+    """A leaf of a known kind that no tensor can hold; `what` says which."""
+
+    __slots__ = ("what",)
+
+    def __init__(self, what: str) -> None:
+        self.what = what
 
 
 class Table(dict):

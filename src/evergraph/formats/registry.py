@@ -15,6 +15,13 @@ FORMATS: Mapping[str, str] = MappingProxyType(
     {
         "mxnet-params": "evergraph.formats.mxnet_params:MXNetParams",
         "mindspore-ckpt": "evergraph.formats.mindspore_ckpt:MindSporeCheckpoint",
+        "safetensors": "evergraph.formats.safetensors:SafeTensors",
+        "safetensors-sharded": "evergraph.formats.safetensors_index:SafeTensorsIndex",
+        "torch": "evergraph.formats.torch_zip:TorchZip",
+        "npz": "evergraph.formats.numpy_npz:NumpyArchive",
+        "npy": "evergraph.formats.numpy_npz:NumpyArray",
+        "torch-legacy": "evergraph.formats.torch_legacy:TorchLegacy",
+        "torch-tar": "evergraph.formats.torch_legacy:TorchTar",
         "mxnet-pickle": "evergraph.formats.pickles:MXNetPickle",
         "mxnet-states": "evergraph.formats.pickles:MXNetStates",
     }

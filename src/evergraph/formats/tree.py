@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from evergraph.errors import DamagedError, UnsafeError, printable
-from evergraph.formats.pickle_values import Global, Record, Span, Table
+from evergraph.formats.pickle_values import Global, Record, Span, Table, Unreadable
 from evergraph.tensors import Tensor
 
 __all__ = ["ALONE", "Flattened", "restore"]
@@ -33,6 +33,11 @@ ALONE = "0"
 class Flattened:
     """The tensors of a nested value by their dotted names, and the rest as JSON.
 
+    Attributes:
+        tensors: name -> tensor.
+        structure: the description.
+        unreadable: one line for each leaf that cannot be read.
+
     Args:
         value: plain data, records, and `Tensor` leaves.
         size: bytes of the file it came from: shared parts that multiply beyond it are refused.
@@ -47,6 +52,7 @@ class Flattened:
 
     def __init__(self, value: Any, size: int, name: str, prefix: str = "") -> None:
         self.tensors: dict[str, Tensor] = {}
+        self.unreadable: list[str] = []
         self._nodes = NODES_FLOOR + size // 8
         self._name = name
         self.structure = self._describe(value, prefix, 0)
@@ -90,6 +96,9 @@ class Flattened:
         return found
 
     def _describe_object(self, value: Any, path: str, depth: int) -> Any:
+        if isinstance(value, Unreadable):
+            self.unreadable.append(f"{printable(path)}: {value.what}")
+            return None
         if isinstance(value, Record):
             found: dict[str, Any] = {"object": value.kind}
             if value.args:
@@ -145,6 +154,7 @@ def restore(
     """
     work = _Restorer(tensors, record)
     value = work.value(structure, 0)
+    value = {} if value is _GONE else value
     return value, [n for n in tensors if n not in work.used]
 
 
