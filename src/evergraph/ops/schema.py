@@ -105,6 +105,7 @@ class Operator:
         self._parameter_shapes: Callable[[Params, Any], dict[str, Any]] | None = None
         self._complete: Callable[[Params, list[Dims]], Params] | None = None
         self.sparse_bodies: dict[tuple[str, ...], Callable[..., Any]] = {}
+        self.sparse_results: dict[tuple[str, ...], str | Callable[[Params], str]] = {}
         self._read_signature()
         if self.variadic is None or self.count not in self.parameters:
             self.count = ""
@@ -278,15 +279,24 @@ class Operator:
         """The parameters with what only inferred shapes tell; to be called before the body is."""
         return p if self._complete is None else self._complete(p, list(outputs))
 
-    def storage(self, *kinds: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    def storage(
+        self, *kinds: str, result: str | Callable[[Params], str] | None = None
+    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Decorates the computation for inputs of these storage kinds ("default", "row_sparse", "csr").
 
         It takes the same arguments as the body, with sparse inputs as `evergraph.ops.sparse` values, and may return
-        such values. Other combinations are computed on dense copies, as MXNet's storage fallback does.
+        such values, or NotImplemented for parameters that it does not know. Other combinations are computed on dense
+        copies, as MXNet's storage fallback does; see `evergraph.ops.sparse.compute`.
+
+        Args:
+            kinds: one for each input; a variadic operator's one kind, and "*", stands for any number of them.
+            result: the storage kind of the first output, or a function of the parameters; the first input's, where
+                it is not given.
         """
 
         def decorate(body: Callable[..., Any]) -> Callable[..., Any]:
             self.sparse_bodies[kinds] = body
+            self.sparse_results[kinds] = kinds[0] if result is None else result
             return body
 
         return decorate
