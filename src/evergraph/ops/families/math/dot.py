@@ -7,8 +7,9 @@ from evergraph.errors import ShapeError
 from evergraph.ops.lazy import torch
 from evergraph.ops.registry import operator
 from evergraph.ops.rules import Dims, unify
+from evergraph.ops.sparse import csr_from_dense, dense_value, kind_of, rows_from_dense
 
-__all__ = ["Storage", "dot_dims"]
+__all__ = ["Storage", "dot_dims", "stored_as"]
 
 Storage = Literal[None, "csr", "default", "row_sparse"]
 
@@ -46,17 +47,26 @@ def dot_dims(p: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], lis
     return [lhs, rhs], [found]
 
 
+def stored_as(value: Any, kind: str | None) -> Any:
+    """A result in the storage that is asked for."""
+    if kind is None or kind == kind_of(value):
+        return value
+    whole = dense_value(value)
+    return rows_from_dense(whole) if kind == "row_sparse" else csr_from_dense(whole) if kind == "csr" else whole
+
+
 @operator(aliases=("_sparse_dot",), shape=dot_dims)
 def dot(lhs, rhs, *, transpose_a: bool = False, transpose_b: bool = False, forward_stype: Storage = None):
     """The product over the last axis of lhs and the first of rhs; of two vectors, shape (1,).
 
     `transpose_a` takes the first axis of lhs, `transpose_b` the last of rhs. `forward_stype` asks for a storage of
-    the result where operands are sparse.
+    the product of two matrices.
     """
     if lhs.dim() == rhs.dim() == 2:
         left, right = lhs.t() if transpose_a else lhs, rhs.t() if transpose_b else rhs
         _inner(left.shape[1], right.shape[0], tuple(lhs.shape), tuple(rhs.shape))
-        return torch.mm(left, right)
+        found = torch.mm(left, right)
+        return found if forward_stype is None else stored_as(found, forward_stype)
     if lhs.dim() == 0 or rhs.dim() == 0:
         raise ShapeError("dot takes no 0-d arrays", found=f"{tuple(lhs.shape)} and {tuple(rhs.shape)}")
     if lhs.dim() == rhs.dim() == 1 and (transpose_a or transpose_b):

@@ -39,7 +39,10 @@ def _sketched(p: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], li
     if data is None:
         return ins, outs
     keys = (1, data[-1])
-    found = [data, *(unify(s, keys if s is None or len(s) == 2 else data[-1:], "a table of hashes") for s in ins[1:])]
+    found: list[Dims] = [
+        data,
+        *(unify(s, keys if s is None or len(s) == 2 else data[-1:], "a table of hashes") for s in ins[1:]),
+    ]
     return found, [unify(outs[0], (*data[:-1], p.out_dim), "output of count_sketch")]
 
 

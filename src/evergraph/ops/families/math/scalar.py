@@ -6,7 +6,7 @@ from typing import Any
 from evergraph.ops.families.math.binary import modulo
 from evergraph.ops.gradients import with_gradient
 from evergraph.ops.lazy import torch
-from evergraph.ops.registry import register
+from evergraph.ops.registry import operator, register
 from evergraph.ops.rules import elementwise
 from evergraph.ops.schema import Operator
 from evergraph.ops.types import Double
@@ -194,3 +194,11 @@ with_scalar(
     lambda data, s: torch.sub(data, s),
     "data - scalar; a sparse array is changed where it is stored, and stays sparse.",
 )
+
+
+@operator(aliases=("_npi_clip", "_sparse_clip"), shape=elementwise)
+def clip(data, *, a_min: float, a_max: float):
+    """Values drawn in between a_min and a_max; the gradient passes where a value is not changed, limits included."""
+    if not data.is_floating_point():
+        a_min, a_max = int(a_min), int(a_max)
+    return torch.clamp(data, a_min, a_max)

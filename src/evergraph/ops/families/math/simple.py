@@ -30,12 +30,12 @@ def _contrib_gradientmultiplier(data, *, scalar: Double = 1.0, is_int: bool = Tr
     return _scaled_back(data, scalar)
 
 
-@with_gradient(lambda saved, grad: grad)
+@with_gradient(lambda _, grad: grad)
 def _rounded(data: Any) -> Any:
     return round_half_away(data) if data.is_floating_point() else data.clone()
 
 
-@with_gradient(lambda saved, grad: grad)
+@with_gradient(lambda _, grad: grad)
 def _signed(data: Any) -> Any:
     return torch.sign(data)
 
