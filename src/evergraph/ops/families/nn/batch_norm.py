@@ -42,18 +42,18 @@ def _scale(gamma: Any, fix_gamma: bool) -> Any:
     """The scale that is used: ones where gamma is fixed, which MXNet then also writes into the array itself."""
     if not fix_gamma:
         return gamma
-    if not _tracing():
-        with torch.no_grad():
-            gamma.fill_(1)
-    # not gamma itself: its gradient is 0, and two layers may share it
-    return torch.ones_like(gamma)
+    if _tracing():
+        return torch.ones_like(gamma)
+    ones = gamma.detach().fill_(1)
+    # a copy for autograd: another layer that shares gamma will write to it again before the backward pass
+    return ones.clone() if torch.is_grad_enabled() else ones
 
 
 def _batch(x: Any, scale: Any, beta: Any, mean: Any, var: Any, eps: float, momentum: float, run: Run) -> Any:
     """Normalises by the batch, notes the change of the moving statistics; the output and the batch's statistics."""
     # with a momentum of 1 torch's running statistics are those of the batch, its variance the unbiased one
     batch_mean, batch_var = torch.zeros_like(mean), torch.zeros_like(var)
-    out = torch.batch_norm(x, scale, beta, batch_mean, batch_var, True, 1.0, eps, torch.backends.cudnn.enabled)
+    out = torch.batch_norm(x, scale, beta, batch_mean, batch_var, True, 1.0, eps, True)
     count = x.numel() // x.shape[1] if x.numel() else 0
     batch_var = batch_var * ((count - 1) / count) if count > 1 else torch.zeros_like(var)
     run.update(mean, lambda: momentum * mean + (1 - momentum) * batch_mean, through=out)
@@ -70,8 +70,8 @@ def _normalized(
     if run.training and not p["use_global_stats"]:
         out, mean, var = _batch(x, scale, beta, mean, var, p["eps"], p["momentum"], run)
     else:
-        out = torch.batch_norm(x, scale, beta, mean, var, False, 0.0, p["eps"], torch.backends.cudnn.enabled)
-    return (out if x is data else out.movedim(1, axis)), mean.detach(), var.detach()
+        out = torch.batch_norm(x, scale, beta, mean, var, False, 0.0, p["eps"], True)
+    return (out if x is data else out.movedim(1, axis)), mean, var
 
 
 @operator(

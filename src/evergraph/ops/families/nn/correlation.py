@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 from evergraph.errors import ShapeError
+from evergraph.ops.gradients import with_gradient
 from evergraph.ops.lazy import F, torch
 from evergraph.ops.registry import operator
 from evergraph.ops.rules import Dims, unify
@@ -41,11 +42,22 @@ def _row_products(a: Any, b: Any, number: int, stride: int) -> Any:
     return rows.as_strided((n, number, h, w), (h * w * wide, stride, w * wide, wide + 1))
 
 
+def _distance_gradient(saved: Any, grad: Any) -> tuple[Any, Any]:
+    a, b = saved.args
+    # equal values have the gradients 1 and -1, where abs would give 0
+    found = torch.where(a >= b, 1.0, -1.0).to(grad.dtype) * grad.unsqueeze(1)
+    return found, -found
+
+
+@with_gradient(_distance_gradient)
+def _distance(a: Any, b: Any) -> Any:
+    return (a - b).abs_().sum(1)
+
+
 def _row_distances(a: Any, b: Any, number: int, stride: int) -> Any:
     """Absolute differences summed over channels, in the shape of `_row_products`."""
-    difference = a.unsqueeze(3) - b.unfold(3, a.shape[3], stride)
-    # equal values have the gradient 1 and -1, where abs would give 0
-    return torch.where(difference >= 0, difference, -difference).sum(1).transpose(1, 2)
+    shifts = [_distance(a, b.narrow(3, i * stride, a.shape[3])) for i in range(number)]
+    return torch.stack(shifts, 1)
 
 
 @operator(shape=_correlated, outputs=("output", "tmp1", "tmp2"), visible=1)

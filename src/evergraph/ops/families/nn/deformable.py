@@ -107,8 +107,8 @@ def DeformableConvolution(
     inside = (y >= 0) & (x >= 0) & (y < h) & (x < w)
     # beyond the last row or column its values go on, up to a pixel's width; from there on offsets have no gradient
     y, x = torch.where(y < h - 1, y, h - 1), torch.where(x < w - 1, x, w - 1)
-    columns = _sampled(data, y, x, num_deformable_group)
-    columns = columns.reshape(*columns.shape[:2], *y.shape[1:]) * inside.unsqueeze(1).to(data.dtype)
+    # a sample outside goes far away, where all is 0
+    columns = _sampled(data, torch.where(inside, y, -2 * h), x, num_deformable_group)
     return _product(columns.reshape(n, c, y.shape[1], -1), weight, bias, num_group, tuple(offset.shape[2:]))
 
 

@@ -3,7 +3,7 @@
 import math
 from typing import Any, Literal
 
-from evergraph.ops.lazy import F
+from evergraph.ops.lazy import F, torch
 from evergraph.ops.registry import operator
 from evergraph.ops.rules import Dims, known, unify
 from evergraph.ops.run import Run
@@ -79,7 +79,7 @@ def Embedding(
     gradient of weight may hold only the rows that were looked up.
     """
     rows = data.long().clamp(0, weight.shape[0] - 1)
-    return F.embedding(rows, weight, sparse=sparse_grad and run.sparse_gradients)
+    return torch.embedding(weight, rows, -1, False, sparse_grad and run.sparse_gradients)
 
 
 @operator("_contrib_SparseEmbedding", shape=_looked_up, dtype=_looked_up_type)
@@ -95,4 +95,4 @@ def SparseEmbedding(
 ):
     """Embedding, with a gradient of weight that always may hold only the rows that were looked up."""
     rows = data.long().clamp(0, weight.shape[0] - 1)
-    return F.embedding(rows, weight, sparse=run.sparse_gradients)
+    return torch.embedding(weight, rows, -1, False, run.sparse_gradients)

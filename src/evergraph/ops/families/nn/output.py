@@ -79,7 +79,9 @@ def _softmax_output_gradient(saved: Any, _: Any) -> tuple[Any, ...]:
 
 @with_gradient(_softmax_output_gradient)
 def _softmax_output(data: Any, label: Any, p: Any) -> Any:
-    return F.softmax(_groups(data, p.multi_output, p.preserve_shape), 1).reshape(data.shape)
+    if data.ndim == 2:
+        return torch.softmax(data, 1)
+    return torch.softmax(_groups(data, p.multi_output, p.preserve_shape), 1).reshape(data.shape)
 
 
 @operator(aliases=("Softmax",), shape=_softmaxed)

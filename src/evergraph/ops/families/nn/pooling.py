@@ -68,10 +68,18 @@ def _root(x: Any, p: int) -> Any:
     return torch.sqrt(x) if p == 2 else torch.sign(x) * torch.abs(x) ** (1 / 3)
 
 
-def _excess(data: Any, kernel: Any, stride: Any, pad: Any, convention: str) -> tuple[int, ...]:
-    """How far the last windows reach beyond the padded data, for each space axis."""
-    each = zip(data.shape[2:], kernel, stride, pad, strict=True)
-    return tuple(max(0, (_pooled_size(convention, d, k, s, q) - 1) * s + k - d - 2 * q) for d, k, s, q in each)
+def _excess(space: Any, kernel: Any, stride: Any, pad: Any, convention: str) -> tuple[tuple[int, ...], bool | None]:
+    """How far the last windows reach beyond the padded data, for each space axis; and torch's ceil_mode.
+
+    It is None where torch does not find the same windows by itself: it pads by at most half a kernel, drops windows
+    that begin beyond the data when it rounds up, and in three dimensions wants a kernel within the data.
+    """
+    found, regular = [], convention != "same"
+    for d, k, s, q in zip(space, kernel, stride, pad, strict=True):
+        start = (_pooled_size(convention, d, k, s, q) - 1) * s
+        regular = regular and 2 * q <= k and start < d + q and (k <= d or len(kernel) < 3)
+        found.append(max(0, start + k - d - 2 * q))
+    return tuple(found), convention == "full" if regular else None
 
 
 def _padded(data: Any, pad: Any, excess: Any, value: float) -> Any:
@@ -79,21 +87,22 @@ def _padded(data: Any, pad: Any, excess: Any, value: float) -> Any:
     return F.pad(data, widths, value=value) if any(widths) else data
 
 
-def _max_windows(data: Any, kernel: Any, stride: Any, pad: Any, excess: Any) -> Any:
+def _max_windows(data: Any, kernel: Any, stride: Any, pad: Any, excess: Any, ceil: bool | None) -> Any:
     pool = (torch.max_pool1d, torch.max_pool2d, torch.max_pool3d)[len(kernel) - 1]
-    # torch pads by at most half a kernel
-    if any(excess) or any(2 * q > k for q, k in zip(pad, kernel, strict=True)):
-        data, pad = _padded(data, pad, excess, torch.finfo(data.dtype).min), (0,) * len(kernel)
-    return pool(data, kernel, stride, pad)
+    if ceil is not None:
+        return pool(data, kernel, stride, pad, 1, ceil)
+    return pool(_padded(data, pad, excess, torch.finfo(data.dtype).min), kernel, stride)
 
 
-def _sum_windows(data: Any, kernel: Any, stride: Any, pad: Any, excess: Any) -> Any:
-    data = _padded(data, pad, excess, 0.0)
-    if len(kernel) == 1:
-        return F.avg_pool1d(data, kernel, stride) * kernel[0]
+def _sum_windows(data: Any, kernel: Any, stride: Any, pad: Any, excess: Any, ceil: bool | None) -> Any:
+    if ceil is None:
+        data, pad, ceil = _padded(data, pad, excess, 0.0), (0,) * len(kernel), False
+    if len(kernel) == 3:
+        return F.avg_pool3d(_wide(data), kernel, stride, pad, ceil, divisor_override=1).to(data.dtype)
     if len(kernel) == 2:
-        return F.avg_pool2d(data, kernel, stride, divisor_override=1)
-    return F.avg_pool3d(_wide(data), kernel, stride, divisor_override=1).to(data.dtype)
+        return F.avg_pool2d(data, kernel, stride, pad, ceil, divisor_override=1)
+    sums = F.avg_pool2d(data.unsqueeze(2), (1, *kernel), (1, *stride), (0, *pad), ceil, divisor_override=1)
+    return sums.squeeze(2)
 
 
 def _wide(data: Any) -> Any:
@@ -113,18 +122,17 @@ def _counts(size: int, kernel: int, stride: int, pad: int, number: int, include_
     return found
 
 
-def _avg_windows(data: Any, kernel: Any, stride: Any, pad: Any, excess: Any, include_pad: bool) -> Any:
-    # torch pads by at most half a kernel, and in three dimensions wants a kernel within the data
-    fits = all(2 * q <= k <= d for q, k, d in zip(pad, kernel, data.shape[2:], strict=True))
-    if fits and not any(excess):
+def _avg_windows(
+    data: Any, kernel: Any, stride: Any, pad: Any, excess: Any, ceil: bool | None, include_pad: bool
+) -> Any:
+    if ceil is not None:
         pool = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)[len(kernel) - 1]
         x = _wide(data) if len(kernel) == 3 else data
-        return pool(x, kernel, stride, pad, count_include_pad=include_pad).to(data.dtype)
-    out = _sum_windows(data, kernel, stride, pad, excess)
-    for i, (k, s, q) in enumerate(zip(kernel, stride, pad, strict=True)):
-        counts = _counts(data.shape[i + 2], k, s, q, out.shape[i + 2], include_pad)
-        shape = [-1 if j == i else 1 for j in range(len(kernel))]
-        out = out / torch.tensor(counts, dtype=data.dtype, device=data.device).reshape(shape)
+        return pool(x, kernel, stride, pad, ceil, include_pad).to(data.dtype)
+    out = _sum_windows(data, kernel, stride, pad, excess, None)
+    for i, (d, k, s, q) in enumerate(zip(data.shape[2:], kernel, stride, pad, strict=True)):
+        counts = torch.tensor(_counts(d, k, s, q, out.shape[i + 2], include_pad), dtype=data.dtype, device=data.device)
+        out = out / counts.reshape([-1 if j == i else 1 for j in range(len(kernel))])
     return out
 
 
@@ -164,16 +172,15 @@ def Pooling(
     rank = len(kernel)
     check_rank("Pooling", data.ndim, rank)
     steps, pads = spread(stride, rank, 1), spread(pad, rank, 0)
-    excess = _excess(data, kernel, steps, pads, pooling_convention)
+    excess, ceil = _excess(data.shape[2:], kernel, steps, pads, pooling_convention)
     if pool_type == "max":
-        out = _max_windows(data, kernel, steps, pads, excess)
+        out = _max_windows(data, kernel, steps, pads, excess, ceil)
     elif pool_type == "avg":
-        out = _avg_windows(data, kernel, steps, pads, excess, count_include_pad is not False)
-    elif pool_type == "sum":
-        out = _sum_windows(data, kernel, steps, pads, excess)
+        out = _avg_windows(data, kernel, steps, pads, excess, ceil, count_include_pad is not False)
     else:
-        out = _sum_windows(_power(data, p_value or 0), kernel, steps, pads, excess)
-        out = out if p_value == 1 else _root(out, p_value)
+        terms = data if pool_type == "sum" else _power(data, p_value or 0)
+        out = _sum_windows(terms, kernel, steps, pads, excess, ceil)
+        out = _root(out, p_value) if pool_type == "lp" and p_value != 1 else out
     return last(out, layout)
 
 
@@ -217,12 +224,11 @@ def Pooling_v1(
     rank = len(kernel)
     check_rank("Pooling_v1", data.ndim, rank)
     steps, pads = spread(stride, rank, 1), spread(pad, rank, 0)
-    excess = _excess(data, kernel, steps, pads, pooling_convention)
+    excess, _ = _excess(data.shape[2:], kernel, steps, pads, pooling_convention)
     if pool_type == "max":
-        return _max_with_ties(
-            _padded(_padded(data, pads, (0,) * rank, 0.0), (0,) * rank, excess, -torch.inf), kernel, steps
-        )
-    out = _sum_windows(data, kernel, steps, pads, excess)
+        padded = _padded(_padded(data, pads, (0,) * rank, 0.0), (0,) * rank, excess, -torch.inf)
+        return _max_with_ties(padded, kernel, steps)
+    out = _sum_windows(data, kernel, steps, pads, excess, None)
     return out / math.prod(kernel) if pool_type == "avg" else out
 
 

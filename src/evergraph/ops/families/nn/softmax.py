@@ -61,13 +61,15 @@ def softmax(
 
     length has the shape of data without that axis, and positions from it on give 0.
     """
+    if length is None and temperature is None and dtype is None:
+        return torch.softmax(data, axis)
     data, out = _prepared(data, temperature, dtype)
     if length is None:
-        return F.softmax(data, axis).to(out)
+        return torch.softmax(data, axis).to(out)
     beyond = _beyond(data, length, axis % data.ndim)
     # the least number, not minus infinity: a length of 0 must not make NaN
     kept = data.masked_fill(beyond, torch.finfo(data.dtype).min)
-    return F.softmax(kept, axis).masked_fill(beyond, 0).to(out)
+    return torch.softmax(kept, axis).masked_fill(beyond, 0).to(out)
 
 
 @operator(shape=elementwise, dtype=_typed)
@@ -81,7 +83,7 @@ def softmin(
 ):
     """The softmax of the negated input along an axis."""
     data, out = _prepared(-data, temperature, dtype)
-    return F.softmax(data, axis).to(out)
+    return torch.softmax(data, axis).to(out)
 
 
 @operator(aliases=("_npx_log_softmax",), shape=elementwise, dtype=_typed)
@@ -94,8 +96,10 @@ def log_softmax(
     use_length: bool | None = False,
 ):
     """The logarithm of the softmax along an axis."""
+    if temperature is None and dtype is None:
+        return torch.log_softmax(data, axis)
     data, out = _prepared(data, temperature, dtype)
-    return F.log_softmax(data, axis).to(out)
+    return torch.log_softmax(data, axis).to(out)
 
 
 def _of_first(_: Any, ins: list[str | None], outs: list[str | None]) -> tuple[list[str | None], list[str | None]]:
@@ -113,14 +117,14 @@ def _masked(data: Any, mask: Any, temperature: float | None) -> tuple[Any, Any]:
 def masked_softmax(data, mask, *, axis: int = -1, temperature: Double | None = None, normalize: bool | None = True):
     """The softmax along an axis of the elements where mask, broadcast to data, is true; 0 elsewhere."""
     kept, hidden = _masked(data, mask, temperature)
-    return F.softmax(kept, axis).masked_fill(hidden, 0)
+    return torch.softmax(kept, axis).masked_fill(hidden, 0)
 
 
 @operator(aliases=("_npx_masked_log_softmax",), shape=like(0), dtype=_of_first)
 def masked_log_softmax(data, mask, *, axis: int = -1, temperature: Double | None = None, normalize: bool | None = True):
     """The logarithm of the masked softmax along an axis; minus infinity where mask is false."""
     kept, hidden = _masked(data, mask, temperature)
-    return F.log_softmax(kept, axis).masked_fill(hidden, -torch.inf)
+    return torch.log_softmax(kept, axis).masked_fill(hidden, -torch.inf)
 
 
 @operator(shape=elementwise)
@@ -139,13 +143,13 @@ def _activation_gradient(saved: Any, grad: Any) -> tuple[Any, None]:
 
 @with_gradient(_activation_gradient)
 def _activated(data: Any, axis: int) -> Any:
-    return F.softmax(data, axis)
+    return torch.softmax(data, axis)
 
 
 def _cross_entropy_gradient(saved: Any, grad: Any) -> tuple[Any, None]:
     data, label = saved.args
     chosen = F.one_hot(label.long(), data.shape[1]).to(data.dtype)
-    return (F.softmax(data, 1) - chosen) * grad, None
+    return (torch.softmax(data, 1) - chosen) * grad, None
 
 
 @operator(shape=forward(lambda *_: (1,)))
@@ -156,6 +160,6 @@ def softmax_cross_entropy(data, label):
 
 @with_gradient(_cross_entropy_gradient)
 def _cross_entropy(data: Any, label: Any) -> Any:
-    chosen = F.softmax(data, 1).gather(1, label.long().unsqueeze(1))
+    chosen = torch.softmax(data, 1).gather(1, label.long().unsqueeze(1))
     # the value is cut at 1e-8 before its logarithm, the gradient is not
     return -torch.log(chosen.clamp_min(1e-8)).sum().reshape(1)
