@@ -80,6 +80,7 @@ class Operator:
             parameters; a name in it that the operator does not take has its type string in `description`.
         names: for a variadic operator whose parameters name its inputs: (params, count) -> names, or None for the
             usual ones.
+        states: for a variadic operator that changes some of its inputs: params -> their names.
     """
 
     name: str
@@ -95,6 +96,7 @@ class Operator:
     description: Mapping[str, str] = field(default_factory=dict)
     documented: tuple[str, ...] | None = None
     names: Callable[[Params, int | None], list[str] | None] | None = None
+    states: Callable[[Params], Sequence[str]] | None = None
 
     def __post_init__(self) -> None:
         self.inputs: tuple[Input, ...] = ()
@@ -223,6 +225,12 @@ class Operator:
     def auxiliary_names(self, p: Params) -> list[str]:
         """Names of the inputs that are auxiliary states."""
         return [i.name for i in self.inputs if i.kind == "auxiliary" and self.uses(i, p)]
+
+    def changed_names(self, p: Params) -> list[str]:
+        """Names of the inputs that it may change: auxiliary states, and those that are updated in place."""
+        if self.states is not None:
+            return list(self.states(p))
+        return [i.name for i in self.inputs if i.kind != "data" and self.uses(i, p)]
 
     def output_names(self, p: Params) -> tuple[str, ...]:
         """Names of all outputs, the operator's own included: `output`, or `output0`, `output1`..."""

@@ -181,7 +181,7 @@ def _through(numpy: bool) -> Through[Any]:
     return Through(
         run=lambda graph, seeds: _infer(graph, seeds, numpy),
         combine=unify,
-        step=lambda shape: shape[1:] if numpy else shape[1:] or (1,),
+        step=lambda shape: shape[1:] or (1,),  # under NumPy semantics too
         stack=lambda shape, length: (length, *shape),
         length=lambda shape: shape[0],
         number=(1,),

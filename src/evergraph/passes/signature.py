@@ -60,7 +60,7 @@ def auxiliary_nodes(graph: Graph) -> set[int]:
     for node, each in zip(graph.nodes, meanings(graph), strict=True):
         if each is None or each.operator is None or each.params is None:
             continue
-        changed = {i.name for i in each.operator.inputs if i.kind != "data"}
+        changed = set(each.operator.changed_names(each.params))
         if changed:
             entries = zip(each.inputs or (), node.inputs, strict=False)
             found.update(e[0] for name, e in entries if name in changed and graph.nodes[e[0]].is_variable)

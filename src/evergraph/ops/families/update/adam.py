@@ -3,10 +3,9 @@
 import math
 from typing import Any
 
-from evergraph.ops.families.update.rules import in_place, ready, rows_of, same, table
+from evergraph.ops.families.update.rules import in_place, mixed, ready, rows_of, same, table
 from evergraph.ops.lazy import torch
 from evergraph.ops.registry import operator
-from evergraph.ops.rules import first_dtype
 from evergraph.ops.schema import InPlace
 from evergraph.ops.types import Double
 
@@ -80,7 +79,7 @@ def adamw_step(weight: Any, grad: Any, mean: Any, var: Any, p: Any) -> Any:
 @in_place
 def adamw_update(
     weight,
-    grad: InPlace,
+    grad,
     mean: InPlace,
     var: InPlace,
     rescale_grad,
@@ -105,7 +104,7 @@ def adamw_update(
     return adamw_step(weight, grad, mean, var, locals())
 
 
-@operator("_mp_adamw_update", shape=same(5), dtype=first_dtype)
+@operator("_mp_adamw_update", shape=same(5), dtype=mixed(2))
 @in_place
 def mp_adamw_update(
     weight,

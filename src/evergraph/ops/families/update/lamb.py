@@ -3,10 +3,20 @@
 from typing import Any
 
 from evergraph.ops.families.update.adam import moments
-from evergraph.ops.families.update.rules import in_place, interleaved, ready, same, several, sum_sq
+from evergraph.ops.families.update.rules import (
+    changed,
+    in_place,
+    interleaved,
+    mixed,
+    mixed_all,
+    ready,
+    same,
+    several,
+    sum_sq,
+)
 from evergraph.ops.lazy import torch
 from evergraph.ops.registry import operator
-from evergraph.ops.rules import Dims, elementwise, first_dtype, fixed_dtype, unify
+from evergraph.ops.rules import Dims, elementwise, unify
 from evergraph.ops.schema import InPlace
 from evergraph.ops.types import Axes, Floats
 
@@ -45,7 +55,7 @@ def lamb_update_phase1(
     return _direction(weight, ready(grad, rescale_grad, clip_gradient), mean, var, locals())
 
 
-@operator(shape=same(5), dtype=fixed_dtype("float32"))
+@operator(shape=same(5), dtype=mixed(2, "float32", "float16"))
 @in_place
 def mp_lamb_update_phase1(
     weight,
@@ -93,10 +103,10 @@ def _master(_: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], list
     return [shape, shape, *ins[2:4], shape], [shape]
 
 
-@operator(shape=_master, dtype=first_dtype)
+@operator(shape=_master, dtype=mixed(1))
 @in_place
 def mp_lamb_update_phase2(
-    weight, g, r1, r2, weight32, *, lr: float, lower_bound: float = -1.0, upper_bound: float = -1.0
+    weight, g, r1, r2, weight32: InPlace, *, lr: float, lower_bound: float = -1.0, upper_bound: float = -1.0
 ):
     """lamb_update_phase2 from the float32 copy weight32, in the weight's type; as in MXNet, weight32 stays as it is."""
     return (weight32 - g * (_trust(r1, r2, lower_bound, upper_bound) * lr)).to(weight.dtype)
@@ -124,6 +134,7 @@ _PARTS = ("weight", "grad", "mean", "var")
     shape=several(4, "num_tensors"),
     outputs=lambda p: p.num_tensors,
     names=interleaved(_PARTS, "num_tensors"),
+    states=changed(("mean", "var"), "num_tensors"),
 )
 @in_place
 def multi_lamb_update(
@@ -149,9 +160,10 @@ def multi_lamb_update(
 @operator(
     "_multi_mp_lamb_update",
     shape=several(5, "num_tensors"),
-    dtype=first_dtype,
+    dtype=mixed_all(5, 2),
     outputs=lambda p: p.num_tensors,
     names=interleaved((*_PARTS, "weight32"), "num_tensors"),
+    states=changed(("mean", "var", "weight32"), "num_tensors"),
 )
 @in_place
 def multi_mp_lamb_update(

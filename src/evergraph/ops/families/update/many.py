@@ -4,10 +4,20 @@ from collections.abc import Sequence
 from typing import Any
 
 from evergraph.ops.families.update.adam import adamw_step, usable_scale
-from evergraph.ops.families.update.rules import each, in_place, interleaved, ready, ready_all, several, sum_sq
+from evergraph.ops.families.update.rules import (
+    changed,
+    each,
+    in_place,
+    interleaved,
+    mixed_all,
+    ready,
+    ready_all,
+    several,
+    sum_sq,
+)
 from evergraph.ops.lazy import torch
 from evergraph.ops.registry import operator
-from evergraph.ops.rules import first_dtype, fixed_dtype, forward
+from evergraph.ops.rules import Dims, fixed_dtype, unify
 from evergraph.ops.types import Floats
 
 __all__ = ["all_finite", "multi_all_finite", "multi_sgd_mom_update", "multi_sgd_update", "multi_sum_sq", "reset_arrays"]
@@ -81,7 +91,7 @@ def multi_sgd_mom_update(
 
 @operator(
     shape=several(3, "num_weights"),
-    dtype=first_dtype,
+    dtype=mixed_all(3, 2),
     outputs=_number,
     names=interleaved(("weight", "grad", "weight32"), "num_weights"),
 )
@@ -96,7 +106,7 @@ def multi_mp_sgd_update(
 
 @operator(
     shape=several(4, "num_weights"),
-    dtype=first_dtype,
+    dtype=mixed_all(4, 2),
     outputs=_number,
     names=interleaved(("weight", "grad", "mom", "weight32"), "num_weights"),
 )
@@ -120,7 +130,7 @@ _RATES = ("lrs", "wds")
 
 @operator(
     shape=several(2, "num_weights", last=2),
-    dtype=first_dtype,
+    dtype=mixed_all(2, 2, last=2),
     outputs=_number,
     names=interleaved(("weight", "grad"), "num_weights", _RATES),
 )
@@ -133,7 +143,7 @@ def preloaded_multi_sgd_update(*data, rescale_grad: float = 1.0, clip_gradient: 
 
 @operator(
     shape=several(3, "num_weights", last=2),
-    dtype=first_dtype,
+    dtype=mixed_all(3, 3, last=2),
     outputs=_number,
     names=interleaved(("weight", "grad", "mom"), "num_weights", _RATES),
 )
@@ -148,7 +158,7 @@ def preloaded_multi_sgd_mom_update(
 
 @operator(
     shape=several(3, "num_weights", last=2),
-    dtype=first_dtype,
+    dtype=mixed_all(3, 2, last=2),
     outputs=_number,
     names=interleaved(("weight", "grad", "weight32"), "num_weights", _RATES),
 )
@@ -162,7 +172,7 @@ def preloaded_multi_mp_sgd_update(*data, rescale_grad: float = 1.0, clip_gradien
 
 @operator(
     shape=several(4, "num_weights", last=2),
-    dtype=first_dtype,
+    dtype=mixed_all(4, 2, last=2),
     outputs=_number,
     names=interleaved(("weight", "grad", "mom", "weight32"), "num_weights", _RATES),
 )
@@ -188,9 +198,10 @@ def _adamw_all(weights: list[Any], grads: list[Any], means: list[Any], vars_: li
 @operator(
     "_multi_adamw_update",
     shape=several(4, "num_weights", last=1),
-    dtype=first_dtype,
+    dtype=mixed_all(4, 4, last=1),
     outputs=_number,
     names=interleaved(("weight", "grad", "mean", "var"), "num_weights", ("rescale_grad",)),
+    states=changed(("mean", "var"), "num_weights"),
 )
 @in_place
 def multi_adamw_update(
@@ -213,9 +224,10 @@ def multi_adamw_update(
 @operator(
     "_multi_mp_adamw_update",
     shape=several(5, "num_weights", last=1),
-    dtype=first_dtype,
+    dtype=mixed_all(5, 2, last=1),
     outputs=_number,
     names=interleaved(("weight", "grad", "mean", "var", "weight32"), "num_weights", ("rescale_grad",)),
+    states=changed(("mean", "var", "weight32"), "num_weights"),
 )
 @in_place
 def multi_mp_adamw_update(
@@ -237,11 +249,21 @@ def multi_mp_adamw_update(
     return _from_masters(weights, masters, _adamw_all(masters, grads, means, vars_, scale, locals()))
 
 
-@operator(
-    shape=forward(lambda *_: (1,)),
-    dtype=fixed_dtype("float32"),
-    description={"data": "NDArray"},
-)
+def _told(count: str | None) -> Any:
+    """The shape rule of what says one number of each array, or of all together."""
+
+    def rule(p: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], list[Dims]]:
+        return ins, [unify(outs[0], (p[count] if count else 1,))]
+
+    return rule
+
+
+def _float_of_same(_: Any, ins: list[str | None], outs: list[str | None]) -> tuple[list[str | None], list[str | None]]:
+    known = next((d for d in ins if d is not None), None)
+    return [d or known for d in ins], ["float32"] * len(outs)
+
+
+@operator(shape=_told(None), dtype=fixed_dtype("float32"), description={"data": "NDArray"})
 @in_place
 def all_finite(data, *, init_output: bool = True):
     """1 where every element is finite, else 0: (1,) float32.
@@ -251,7 +273,7 @@ def all_finite(data, *, init_output: bool = True):
     return torch.isfinite(data).all().to(torch.float32).reshape(1)
 
 
-@operator(shape=forward(lambda *_: (1,)), dtype=fixed_dtype("float32"), count="num_arrays")
+@operator(shape=_told(None), dtype=_float_of_same, count="num_arrays")
 @in_place
 def multi_all_finite(*data, num_arrays: int = 1, init_output: bool = True):
     """1 where every element of all arrays is finite, else 0: (1,) float32; see all_finite for init_output."""
@@ -259,14 +281,14 @@ def multi_all_finite(*data, num_arrays: int = 1, init_output: bool = True):
     return found.all().to(torch.float32).reshape(1)
 
 
-@operator(shape=forward(lambda p, *_: (p.num_arrays,)), dtype=fixed_dtype("float32"), count="num_arrays")
+@operator(shape=_told("num_arrays"), dtype=_float_of_same, count="num_arrays")
 @in_place
 def multi_sum_sq(*data, num_arrays: int):
     """The sum of squares of each array: (num_arrays,) float32."""
     return torch.stack([sum_sq(d) for d in data])
 
 
-@operator(shape=forward(lambda *_: []), outputs=0, count="num_arrays")
+@operator(shape=lambda _, ins, outs: (ins, outs), outputs=0, count="num_arrays")
 @in_place
 def reset_arrays(*data, num_arrays: int):
     """Sets all arrays to 0 in place; there is no output."""

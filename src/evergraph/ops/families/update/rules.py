@@ -6,10 +6,24 @@ from typing import Any
 
 from evergraph.errors import OperatorError
 from evergraph.ops.lazy import torch
-from evergraph.ops.rules import Dims, unify
+from evergraph.ops.rules import Dims, DtypeRule, unify
 from evergraph.ops.sparse import RowSparse
 
-__all__ = ["each", "in_place", "interleaved", "ready", "ready_all", "rows_of", "same", "several", "sum_sq", "table"]
+__all__ = [
+    "changed",
+    "each",
+    "in_place",
+    "interleaved",
+    "mixed",
+    "mixed_all",
+    "ready",
+    "ready_all",
+    "rows_of",
+    "same",
+    "several",
+    "sum_sq",
+    "table",
+]
 
 
 def in_place(body: Callable[..., Any]) -> Callable[..., Any]:
@@ -31,6 +45,36 @@ def same(count: int) -> Callable[..., Any]:
         for each in ins[:count]:
             shape = unify(shape, each, "an operand of an update")
         return [shape] * count + ins[count:], [shape]
+
+    return rule
+
+
+def mixed(low: int, out: str | None = None, default: str | None = None) -> DtypeRule:
+    """The type rule of an update with float32 copies: the first `low` inputs have the weight's type, the rest float32.
+
+    Args:
+        low: inputs of the weight's type.
+        out: the output's type; the weight's, where it is not given.
+        default: the weight's type, where nothing tells.
+    """
+
+    def rule(_: Any, ins: list[str | None], outs: list[str | None]) -> tuple[list[str | None], list[str | None]]:
+        known = next((d for d in (*ins[:low], *(outs if out is None else ())) if d is not None), default)
+        given = [d or known for d in ins[:low]] + [d or "float32" for d in ins[low:]]
+        return given, [out or known] * len(outs)
+
+    return rule
+
+
+def mixed_all(parts: int, low: int, last: int = 0) -> DtypeRule:
+    """The type rule of an update of many weights with float32 copies; see `mixed` and `several`."""
+
+    def rule(_: Any, ins: list[str | None], outs: list[str | None]) -> tuple[list[str | None], list[str | None]]:
+        ins, outs = list(ins), list(outs)
+        for i in range(len(outs)):
+            span = slice(i * parts, (i + 1) * parts)
+            ins[span], outs[i : i + 1] = mixed(low)(None, ins[span], outs[i : i + 1])
+        return [*ins[: len(ins) - last], *[d or "float32" for d in ins[len(ins) - last :]]], outs
 
     return rule
 
@@ -100,6 +144,12 @@ def ready_all(grads: Sequence[Any], rescale: float, clip: float) -> list[Any]:
         each("clamp_max_", found, clip)
         each("clamp_min_", found, -clip)
     return found
+
+
+def changed(names: Sequence[str], number: str) -> Callable[..., list[str]]:
+    """Names of the inputs that an update of many weights changes; see `interleaved`."""
+    listed = interleaved(names, number)
+    return lambda p: listed(p, None)
 
 
 def sum_sq(array: Any) -> Any:

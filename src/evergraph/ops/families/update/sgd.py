@@ -2,10 +2,9 @@
 
 from typing import Any
 
-from evergraph.ops.families.update.rules import in_place, ready, rows_of, same, table
+from evergraph.ops.families.update.rules import in_place, mixed, ready, rows_of, same, table
 from evergraph.ops.lazy import torch
 from evergraph.ops.registry import operator
-from evergraph.ops.rules import first_dtype
 from evergraph.ops.schema import InPlace
 
 __all__ = ["mp_sgd_mom_update", "mp_sgd_update", "nag_mom_update", "nesterov_in_place", "sgd_mom_update", "sgd_update"]
@@ -92,7 +91,7 @@ def _sgd_mom_rows(weight, grad, mom, *, lazy_update, **rest):
     return weight
 
 
-@operator(shape=same(3), dtype=first_dtype)
+@operator(shape=same(3), dtype=mixed(2))
 @in_place
 def mp_sgd_update(
     weight,
@@ -110,7 +109,7 @@ def mp_sgd_update(
     return weight32.to(weight.dtype)
 
 
-@operator(shape=same(4), dtype=first_dtype)
+@operator(shape=same(4), dtype=mixed(2))
 @in_place
 def mp_sgd_mom_update(
     weight,
@@ -176,7 +175,7 @@ def nag_mom_update(
     return _nesterov(weight, ready(grad, rescale_grad, clip_gradient), mom, lr, momentum, wd)
 
 
-@operator(shape=same(4), dtype=first_dtype)
+@operator(shape=same(4), dtype=mixed(2))
 @in_place
 def mp_nag_mom_update(
     weight,

@@ -14,6 +14,9 @@ from evergraph.ops.types import Floats
 __all__ = ["MultiBoxTarget"]
 
 
+_OUTPUTS = ("loc_target", "loc_mask", "cls_target")
+
+
 def _shapes(p: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], list[Dims]]:
     anchor, label, scores = ins
     if label is not None and (len(label) != 3 or (label[2] is not None and label[2] < 5)):
@@ -112,7 +115,7 @@ def _hardest(scores: Any, positive: Any, best: Any, ratio: float, under: float) 
     return free & (place < wanted)
 
 
-@operator("_contrib_MultiBoxTarget", aliases=("_npx_multibox_target",), shape=_shapes, outputs=3)
+@operator("_contrib_MultiBoxTarget", aliases=("_npx_multibox_target",), shape=_shapes, outputs=_OUTPUTS)
 @constant
 def MultiBoxTarget(
     anchor,
