@@ -56,9 +56,36 @@ def _batch(x: Any, scale: Any, beta: Any, mean: Any, var: Any, eps: float, momen
     out = torch.batch_norm(x, scale, beta, batch_mean, batch_var, True, 1.0, eps, True)
     count = x.numel() // x.shape[1] if x.numel() else 0
     batch_var = batch_var * ((count - 1) / count) if count > 1 else torch.zeros_like(var)
-    run.update(mean, lambda: momentum * mean + (1 - momentum) * batch_mean, through=out)
-    run.update(var, lambda: momentum * var + (1 - momentum) * batch_var, through=out)
+    _move(mean, batch_mean, momentum, run, out)
+    _move(var, batch_var, momentum, run, out)
     return out, batch_mean, batch_var
+
+
+def _move(state: Any, batch: Any, momentum: float, run: Run, out: Any) -> None:
+    run.update(state, lambda: momentum * state + (1 - momentum) * batch, through=out)
+
+
+def _processes() -> int:
+    group = torch.distributed
+    return group.get_world_size() if group.is_available() and group.is_initialized() else 1
+
+
+def _batch_of_all(
+    x: Any, scale: Any, beta: Any, mean: Any, var: Any, eps: float, momentum: float, run: Run
+) -> tuple[Any, Any, Any]:
+    """What `_batch` does, with the statistics of the batches of all processes."""
+    from torch.distributed.nn.functional import all_reduce
+
+    axes = [0, *range(2, x.ndim)]
+    shape = [1, -1, *[1] * (x.ndim - 2)]
+    count = all_reduce(x.new_tensor([x.numel() / x.shape[1]], dtype=mean.dtype))
+    batch_mean = all_reduce(x.to(mean.dtype).sum(axes)) / count
+    apart = x - batch_mean.reshape(shape)
+    batch_var = all_reduce((apart * apart).to(mean.dtype).sum(axes)) / count
+    out = apart * (scale * torch.rsqrt(batch_var + eps)).reshape(shape) + beta.reshape(shape)
+    _move(mean, batch_mean.detach(), momentum, run, out)
+    _move(var, batch_var.detach(), momentum, run, out)
+    return out.to(x.dtype), batch_mean, batch_var
 
 
 def _normalized(
@@ -68,7 +95,8 @@ def _normalized(
     scale = _scale(gamma, p["fix_gamma"])
     x = data if axis % data.ndim == 1 else data.movedim(axis, 1)
     if run.training and not p["use_global_stats"]:
-        out, mean, var = _batch(x, scale, beta, mean, var, p["eps"], p["momentum"], run)
+        batch = _batch_of_all if p.get("ndev", 1) > 1 and _processes() > 1 else _batch
+        out, mean, var = batch(x, scale, beta, mean, var, p["eps"], p["momentum"], run)
     else:
         out = torch.batch_norm(x, scale, beta, mean, var, False, 0.0, p["eps"], True)
     return (out if x is data else out.movedim(1, axis)), mean, var
@@ -182,7 +210,8 @@ def SyncBatchNorm(
     key: str,
     run: Run,
 ):
-    """BatchNorm over axis 1; where a torch process group runs, over the batches of all its processes."""
+    """BatchNorm over axis 1; with ndev above 1 and torch's process group running, over the batches of all processes."""
     p = {"eps": eps, "momentum": momentum, "fix_gamma": fix_gamma, "use_global_stats": use_global_stats}
+    p["ndev"] = ndev
     out, mean, var = _normalized(data, gamma, beta, moving_mean, moving_var, p, 1, run)
     return (out, mean.clone(), var.clone()) if output_mean_var else out

@@ -63,10 +63,10 @@ def smooth_l1(data, *, scalar: float = 1.0):
 
 def _sparseness_gradient(saved: Any, grad: Any) -> tuple[Any, ...]:
     data, moving_avg, p = saved.args
-    average = data.reshape(data.shape[0], -1).mean(0)
+    average = data.reshape(-1, data.shape[-1]).mean(0)
     moving_avg.copy_(p.momentum * moving_avg + (1 - p.momentum) * average)
     push = -p.sparseness_target / moving_avg + (1 - p.sparseness_target) / (1 - moving_avg)
-    return grad + p.penalty * push.reshape(data.shape[1:]), None, None
+    return grad + p.penalty * push, None, None
 
 
 @with_gradient(_sparseness_gradient)
@@ -76,8 +76,7 @@ def _attach_sparseness(data: Any, moving_avg: Any, p: Any) -> Any:
 
 def _sparse_shapes(_: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], list[Dims]]:
     data = unify(ins[0], outs[0], "output of IdentityAttachKLSparseReg")
-    average = ins[1] if data is None or None in data[1:] else unify(ins[1], (math.prod(data[1:]),), "moving_avg")  # type: ignore[type-var]
-    return [data, average], [data]
+    return [data, ins[1] if data is None or ins[1] is not None else data[1:2]], [data]
 
 
 @operator(
