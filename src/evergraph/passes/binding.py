@@ -4,12 +4,13 @@ import functools
 import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import accumulate
 
-from evergraph.errors import OperatorError
+from evergraph.errors import OperatorError, printable
 from evergraph.graph import VARIABLE, Graph
 from evergraph.ops import Operator, Params, registry
 
-__all__ = ["Meaning", "count_outputs", "meaning", "meanings", "number_outputs"]
+__all__ = ["Meaning", "count_outputs", "meaning", "meanings", "number_outputs", "with_row_pointers"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +36,30 @@ class Meaning:
 
 UNKNOWN = Meaning(None)
 
+_MOST = 1 << 16
+"""More inputs or outputs than any node has; a file that asks for a billion of them gets an error, not the memory."""
 
-@functools.lru_cache(maxsize=1 << 14)
-def _interpret(operator: Operator, texts: frozenset[tuple[str, str]], count: int | None) -> Meaning:
+_COUNTS = ("num_args", "num_outputs", "num_weights", "num_tensors", "num_arrays", "sections")
+
+# what a definition meets in parameters that its author did not expect
+_FAILURES = (ValueError, TypeError, IndexError, KeyError, ArithmeticError, AttributeError)
+
+
+def _read(operator: Operator, texts: frozenset[tuple[str, str]], count: int | None) -> Meaning:
+    params = operator.parse(dict(sorted(texts)))
+    for name in _COUNTS:
+        if isinstance(number := params.get(name), int) and number > _MOST:
+            raise OperatorError(f"parameter {name}: expected at most {_MOST}, found {number}")
     try:
-        params = operator.parse(dict(sorted(texts)))
         inputs = tuple(operator.input_names(params, count))
         return Meaning(operator, params, inputs, operator.output_names(params), operator.visible_outputs(params))
-    except OperatorError as error:
-        return Meaning(operator, error=error)
+    except _FAILURES as error:
+        if isinstance(error, OperatorError):
+            raise
+        raise OperatorError(f"parameters do not fit together ({type(error).__name__}: {printable(error)})") from error
+
+
+_read_once = functools.lru_cache(maxsize=1 << 14)(_read)
 
 
 def meaning(op: str, attrs: Mapping[str, str], count: int = 0) -> Meaning:
@@ -57,7 +73,12 @@ def meaning(op: str, attrs: Mapping[str, str], count: int = 0) -> Meaning:
     operator = registry.find(op)
     if operator is None:
         return UNKNOWN
-    return _interpret(operator, frozenset(attrs.items()), count if operator.variadic else None)
+    # what an open-ended operator means is registered elsewhere, and may change
+    read = _read if operator.open_ended else _read_once
+    try:
+        return read(operator, frozenset(attrs.items()), count if operator.variadic else None)
+    except OperatorError as error:
+        return Meaning(operator, error=error)
 
 
 _known: "weakref.WeakKeyDictionary[Graph, tuple[list[Meaning | None], dict[str, Operator | None]]]"
@@ -73,7 +94,8 @@ def meanings(graph: Graph) -> list[Meaning | None]:
     if found is None or any(registry.find(op) is not known for op, known in operators.items()):
         found = [None if n.op == VARIABLE else meaning(n.op, n.attrs, len(n.inputs)) for n in graph.nodes]
         operators = {n.op: m.operator for n, m in zip(graph.nodes, found, strict=True) if m is not None}
-        _known[graph] = found, operators
+        if not any(m.error for m in found if m) and not any(o.open_ended for o in operators.values() if o):
+            _known[graph] = found, operators
     return found
 
 
@@ -91,3 +113,17 @@ def number_outputs(graph: Graph) -> list[int]:
         return [c or 0 for c in found]
     stated = graph.output_counts or graph.used_counts()
     return [stated[i] if c is None else c for i, c in enumerate(found)]
+
+
+def with_row_pointers(graph: Graph) -> Graph:
+    """The graph with the `node_row_ptr` that MXNet 1.9.1 gives it, subgraphs included.
+
+    >>> from evergraph.graph import Node
+    >>> x, pool = Node("null", "x"), Node("SliceChannel", "s", {"num_outputs": "2"}, ((0, 0, 0),))
+    >>> with_row_pointers(Graph((x, pool), ((1, 0, 0),))).row_ptr
+    (0, 1, 3)
+    """
+    nodes = tuple(
+        n.replace(subgraphs=tuple(map(with_row_pointers, n.subgraphs))) if n.subgraphs else n for n in graph.nodes
+    )
+    return graph.replace(nodes=nodes, row_ptr=tuple(accumulate(number_outputs(graph), initial=0)))

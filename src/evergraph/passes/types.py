@@ -5,6 +5,7 @@ from typing import Any, TypeAlias
 
 from evergraph.errors import ShapeError, UsageError, collect, printable
 from evergraph.graph import Graph
+from evergraph.ops.rules import broadcast, elementwise, same_dtype
 from evergraph.passes.binding import Meaning
 from evergraph.passes.propagation import Known, node_label, spread
 from evergraph.passes.registry import Context, Edit, graph_pass
@@ -121,6 +122,10 @@ def _rule(graph: Graph) -> Any:
         node = graph.nodes[index]
         if node.op in _THROUGH:
             return _SUBGRAPHS.infer(node, meaning.params, ins, outs)
+        if meaning.operator.dtype is same_dtype and meaning.operator.shape in (elementwise, broadcast):
+            # as MXNet: arithmetic never converts
+            for kind in ins[1:]:
+                _combine(ins[0], kind)
         return meaning.operator.dtype(meaning.params, ins, outs)
 
     return rule

@@ -1,12 +1,11 @@
 """The steps of the upgrade, in the order in which MXNet 1.9.1 takes them when it loads a graph."""
 
 from collections.abc import Sequence
-from itertools import accumulate
 
 from evergraph.errors import printable
 from evergraph.graph import Graph, Node, version_words
 from evergraph.graph.draft import Draft
-from evergraph.passes.binding import count_outputs, number_outputs
+from evergraph.passes.binding import count_outputs, with_row_pointers
 from evergraph.passes.upgrade import CURRENT, Work, step
 
 __all__ = ["HIDDEN_KEYS", "INITIALIZERS"]
@@ -168,13 +167,16 @@ def _pooling_convention(work: Work) -> None:
 
 @step("recurrent outputs", until=10600)
 def _recurrent_outputs(work: Work) -> None:
-    """The states that RNN returns are named NODE_state_output and NODE_statecell_output from 1.6 on."""
-    renamed = {1: ("state", "state_output"), 2: ("state_cell", "statecell_output")}
+    """What RNN returns is named NODE_output, NODE_state_output and NODE_statecell_output from 1.6 on."""
+    numbered = work.version >= 10500  # 1.5 alone
+    before = ("output0", "output1", "output2") if numbered else ("output", "state", "state_cell")
     for index, output, _ in work.draft.heads:
         node = work.draft.nodes[index]
-        if node.op == "RNN" and output in renamed:
-            before, after = (f"{node.name}_{n}" for n in renamed[output])
-            work.tell(node.name, "the name of the output follows 1.6", before, after)
+        found = work.meaning(node)
+        names = found.outputs if found is not None and node.op == "RNN" else None
+        if names and len(names) > 1 and output < len(names) and before[output] != names[output]:
+            old, new = (f"{node.name}_{n}" for n in (before[output], names[output]))
+            work.tell(node.name, "the name of the output follows 1.6", old, new)
 
 
 @step("order")
@@ -202,7 +204,7 @@ def _outputs(work: Work) -> None:
         if node.subgraphs:
             draft.nodes[i] = node.replace(subgraphs=tuple(_body(work, node.name, g) for g in node.subgraphs))
     graph = draft.freeze(spelling="attrs")
-    work.draft = Draft(graph.replace(row_ptr=tuple(accumulate(number_outputs(graph), initial=0))))
+    work.draft = Draft(with_row_pointers(graph))
 
 
 def _body(work: Work, name: str, graph: Graph) -> Graph:
