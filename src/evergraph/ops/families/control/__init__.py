@@ -1,0 +1,1 @@
+"""Control flow over subgraphs, and operators written in Python."""
