@@ -25,7 +25,7 @@ def _hawkes_dtypes(p: Any, ins: list[str | None], outs: list[str | None]) -> tup
     return [found, found, found, found, found, ins[5] or "int32", found, found], [found, found]
 
 
-@operator(shape=_hawkes_shapes, dtype=_hawkes_dtypes, outputs=2)
+@operator(shape=_hawkes_shapes, dtype=_hawkes_dtypes, outputs=("output", "out_state"))
 def _contrib_hawkesll(lda, alpha, beta, state, lags, marks, valid_length, max_time):
     """The log likelihood (n,) of n sequences of events of k kinds, and the state (n, k) that they end in.
 
