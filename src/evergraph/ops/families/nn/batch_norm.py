@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from evergraph.ops.gradients import with_gradient
 from evergraph.ops.lazy import torch
 from evergraph.ops.registry import operator
 from evergraph.ops.rules import Dims, unify
@@ -70,18 +71,27 @@ def _processes() -> int:
     return group.get_world_size() if group.is_available() and group.is_initialized() else 1
 
 
+def _over_processes(x: Any) -> Any:
+    total = x.clone()
+    torch.distributed.all_reduce(total)
+    return total
+
+
+@with_gradient(lambda _, grad: _over_processes(grad))
+def _summed(x: Any) -> Any:
+    return _over_processes(x)
+
+
 def _batch_of_all(
     x: Any, scale: Any, beta: Any, mean: Any, var: Any, eps: float, momentum: float, run: Run
 ) -> tuple[Any, Any, Any]:
     """What `_batch` does, with the statistics of the batches of all processes."""
-    from torch.distributed.nn.functional import all_reduce
-
     axes = [0, *range(2, x.ndim)]
     shape = [1, -1, *[1] * (x.ndim - 2)]
-    count = all_reduce(x.new_tensor([x.numel() / x.shape[1]], dtype=mean.dtype))
-    batch_mean = all_reduce(x.to(mean.dtype).sum(axes)) / count
+    count = _summed(x.new_tensor([x.numel() / x.shape[1]], dtype=mean.dtype))
+    batch_mean = _summed(x.to(mean.dtype).sum(axes)) / count
     apart = x - batch_mean.reshape(shape)
-    batch_var = all_reduce((apart * apart).to(mean.dtype).sum(axes)) / count
+    batch_var = _summed((apart * apart).to(mean.dtype).sum(axes)) / count
     out = apart * (scale * torch.rsqrt(batch_var + eps)).reshape(shape) + beta.reshape(shape)
     _move(mean, batch_mean.detach(), momentum, run, out)
     _move(var, batch_var.detach(), momentum, run, out)
