@@ -54,10 +54,11 @@ def knows_no_less(found, recorded, numpy):
 
 
 # where 1.9.1 tells more than follows: for one unknown input of a join along its axis it takes 0, or the known ones'
-# sizes; the NumPy joins write the shapes that they reshape to over their inputs'; pick allows both forms of its index
+# sizes; the NumPy joins write the shapes that they reshape to over their inputs'; pick allows both forms of its index;
+# box_encode gives its means the shape of its deviations
 DEVIATIONS = {
     *("Concat", "_rnn_param_concat", "_npi_concatenate", "_npi_hstack"),
-    *("_npi_dstack", "_npi_column_stack", "_np_atleast_2d", "pick"),
+    *("_npi_dstack", "_npi_column_stack", "_np_atleast_2d", "pick", "_contrib_box_encode"),
 }
 
 

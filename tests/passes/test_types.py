@@ -14,7 +14,14 @@ from tests.passes.recorded import inference, one_operator_graph
 from tests.passes.test_shapes import DENSE, net, var
 
 
-@pytest.mark.parametrize("name", sorted({row["op"] for row in operator_cases().values()}), ids=str)
+# 1.9.1 guesses the type of a second operand, or of an index, that may have any: here it stays unknown
+DEVIATIONS = {
+    *("_npi_equal", "_npi_greater", "_npi_greater_equal", "_npi_less", "_npi_less_equal", "_npi_not_equal"),
+    *("amp_multicast", "batch_take"),
+}
+
+
+@pytest.mark.parametrize("name", sorted({row["op"] for row in operator_cases().values()} - DEVIATIONS), ids=str)
 def test_gives_the_types_of_1_9_1_for_each_operator(name):
     for key, row in operator_cases().items():
         if row["op"] != name or key not in inference() or ops.find(name) is None:
