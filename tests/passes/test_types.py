@@ -13,7 +13,6 @@ from tests.goldens import operator_cases
 from tests.passes.recorded import inference, one_operator_graph
 from tests.passes.test_shapes import DENSE, net, var
 
-
 # 1.9.1 guesses the type of a second operand, or of an index, that may have any: here it stays unknown
 DEVIATIONS = {
     *("_npi_equal", "_npi_greater", "_npi_greater_equal", "_npi_less", "_npi_less_equal", "_npi_not_equal"),
