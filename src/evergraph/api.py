@@ -3,9 +3,8 @@
 from typing import Any
 
 from evergraph.checkpoint import Checkpoint
-from evergraph.formats import by_content, by_name
+from evergraph.formats.opening import open_checkpoint
 from evergraph.saving import save
-from evergraph.stores import open_source
 
 __all__ = ["open", "save"]
 
@@ -14,15 +13,15 @@ def open(uri: object, *, format: str | None = None, **options: Any) -> Checkpoin
     """Open a checkpoint of any known format; nothing but its table is read.
 
     Args:
-        uri: a path, `-`, or a URI.
+        uri: a path, `-`, or a URI: of a file of any format, a folder or an archive with a checkpoint in it, or the
+            prefix of `prefix-symbol.json` and `prefix-0000.params`.
         format: name of the format; found from the content where not given.
-        options: what the format takes, such as `dec_key=b"..."`.
+        options: what the format takes, such as `dec_key=b"..."`; `member` chooses in folders and archives, `epoch`
+            among a prefix's parameters.
 
     Raises:
         FormatError: no known format.
         DamagedError: naming what is damaged, where, and what to do.
         StoreError: the bytes cannot be reached.
     """
-    source = open_source(uri)
-    form = by_name(format) if format is not None else by_content(source)
-    return form.read(source, **options)
+    return open_checkpoint(uri, format, **options)

@@ -1,13 +1,13 @@
 """Parts of a source as sources of their own: a member of an archive, an array inside a pickle."""
 
+import mmap
+import tempfile
 from collections.abc import Iterator
-from typing import IO, cast
 
-from evergraph.errors import DamagedError, EvergraphError, StoreError, UnsafeError, printable
+from evergraph.errors import DamagedError, EvergraphError, StoreError, UnsafeError, UsageError, printable
 from evergraph.stores import Location, Source, human
-from evergraph.stores.source import StreamSource
 
-__all__ = ["MAX_TOTAL", "RATIO", "RATIO_FLOOR", "Budget", "Inflated", "Part"]
+__all__ = ["MAX_NESTING", "PIECE", "RATIO", "RATIO_FLOOR", "Budget", "Inflated", "Part", "require_shallow"]
 
 RATIO = 100
 """Weights hardly compress; 100 times is more than text or zeros of a real file do over their whole length."""
@@ -15,6 +15,43 @@ RATIO_FLOOR = 32 * 1024 * 1024
 """Below this size any ratio is harmless."""
 MAX_TOTAL = 1 << 36
 """64 GB: no archive of this field unpacks to more."""
+PIECE = 1 << 20
+"""How much is unpacked at once: zlib's own buffers double up to it."""
+IN_MEMORY = 16 * 1024 * 1024
+"""Up to here unpacked content stays in memory."""
+MAX_NESTING = 6
+"""Parts of parts: a tar.gz is two levels, and some artifacts hold an archive in an archive."""
+
+
+class _Member(Location):
+    """The place of a part. Nothing stands beside it that a name could be looked up as: not even on the local disk."""
+
+    def sibling(self, basename: str) -> Location:
+        """Never: a member's content opens no other file."""
+        raise UsageError(
+            "a member of an archive cannot name files beside it",
+            where=self.shown,
+            found=printable(basename),
+            fix="unpack the archive and open the file itself",
+        )
+
+
+def _ancestors(source: Source) -> Iterator[Source]:
+    while True:
+        yield source
+        parent = getattr(source, "parent", None)
+        if parent is None:
+            return
+        source = parent
+
+
+def require_shallow(source: Source) -> None:
+    """Raise UnsafeError where a source is a part of a part without end, as archives that hold themselves are."""
+    depth = sum(1 for _ in _ancestors(source)) - 1
+    if depth > MAX_NESTING:
+        raise UnsafeError(
+            "archives stand in archives without end", where=source.name, expected=f"at most {MAX_NESTING} levels"
+        )
 
 
 class Part(Source):
@@ -35,7 +72,7 @@ class Part(Source):
                 found=f"{size} bytes from byte {offset}",
             )
         self.parent, self.offset, self.size = parent, offset, size
-        self.location = Location(member, "member", "", member)
+        self.location = _Member(member, "member", "", member)
 
     @property
     def name(self) -> str:
@@ -61,11 +98,12 @@ class Budget:
     """Bounds what decompression may give, over one archive.
 
     Args:
-        packed: bytes of the archive.
-        name: the archive, for messages.
+        source: the archive. Inside another one, the outermost file counts: levels must not multiply the ratio.
     """
 
-    def __init__(self, packed: int, name: str) -> None:
+    def __init__(self, source: Source) -> None:
+        *_, outermost = _ancestors(source)
+        packed, name = outermost.size, source.name
         self._limit = min(max(RATIO_FLOOR, RATIO * packed), MAX_TOTAL)
         self._packed, self._name, self._spent = packed, name, 0
 
@@ -86,19 +124,21 @@ class Budget:
             )
 
 
-class Inflated(StreamSource):
+class Inflated(Source):
     """Decompressed content: in memory while small, otherwise in an unnamed temporary file that goes with it.
 
     Args:
-        parent: what it was decompressed from, for messages.
+        parent: what it was decompressed from.
         member: its name there; empty where the parent holds nothing else.
         pieces: the content in order.
     """
 
     def __init__(self, parent: Source, member: str, pieces: Iterator[bytes]) -> None:
+        self.parent = parent
+        self.location = _Member(member, "member", "", member)
         self._shown = f"{parent.name}!/{printable(member)}" if member else parent.name
         try:
-            super().__init__(Location(member, "member", "", member), cast(IO[bytes], _Stream(pieces)))
+            self._view = _kept(pieces)
         except OSError as error:
             if isinstance(error, EvergraphError):
                 raise
@@ -108,18 +148,30 @@ class Inflated(StreamSource):
                 found=error.strerror or error,
                 fix="free some space in the folder for temporary files, or name another one with TMPDIR",
             ) from error
+        self.size = len(self._view)
 
     @property
     def name(self) -> str:
         """The parent's name and the member's."""
         return self._shown
 
+    def _read(self, offset: int, length: int) -> memoryview:
+        return self._view[offset : offset + length]
 
-class _Stream:
-    """Pieces as a stream that is read to its end; the size asked for is not kept to."""
+    def block(self, offset: int, least: int) -> memoryview:
+        """The whole rest of the content."""
+        self.read(offset, least)
+        return self._view[offset:]
 
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces = pieces
 
-    def read(self, size: int = -1) -> bytes:
-        return next((p for p in self._pieces if p), b"")
+def _kept(pieces: Iterator[bytes]) -> memoryview:
+    with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY) as spool:
+        for piece in pieces:
+            spool.write(piece)
+        size = spool.tell()
+        if size <= IN_MEMORY:
+            spool.seek(0)
+            return memoryview(spool.read())
+        spool.flush()
+        # the mapping keeps the file, which has no name, until the last view of it is gone
+        return memoryview(mmap.mmap(spool.fileno(), 0, access=mmap.ACCESS_READ))

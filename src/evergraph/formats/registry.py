@@ -24,6 +24,9 @@ FORMATS: Mapping[str, str] = MappingProxyType(
         "torch-tar": "evergraph.formats.torch_legacy:TorchTar",
         "mxnet-pickle": "evergraph.formats.pickles:MXNetPickle",
         "mxnet-states": "evergraph.formats.pickles:MXNetStates",
+        "mxnet-symbol": "evergraph.formats.mxnet_checkpoint:MXNetSymbol",
+        "mxnet-checkpoint": "evergraph.formats.mxnet_checkpoint:MXNetCheckpoint",
+        "archive": "evergraph.formats.archives:Archive",
     }
 )
 """Dotted place of each format's class, in the order in which content is held against them."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from evergraph.errors import DamagedError, IntegrityError, UnsafeError, collect, printable
-from evergraph.formats.members import Budget, Inflated, Part
+from evergraph.formats.members import PIECE, Budget, Inflated, Part
 from evergraph.stores import Source
 from evergraph.tensors.blob import CHUNK, Extent
 
@@ -197,11 +197,11 @@ class ZipMember:
             if not waiting:
                 if at >= self.packed:
                     raise self._broken("its compressed content is cut short")
-                taken = min(CHUNK, self.packed - at)
+                taken = min(PIECE, self.packed - at)
                 waiting = bytes(self.table.source.read(start + at, taken))
                 at += taken
             try:
-                piece = stream.decompress(waiting, CHUNK)
+                piece = stream.decompress(waiting, PIECE)
             except zlib.error as error:
                 raise self._broken(f"its content does not decompress ({printable(error)})") from error
             waiting = stream.unconsumed_tail
@@ -244,7 +244,7 @@ class ZipTable:
         self._directory_at = begin
         self._read_directory(begin, end, count)
         self._check_places()
-        budget = Budget(source.size, source.name)
+        budget = Budget(source)
         for member in self.members.values():
             if member.method == DEFLATED:
                 budget.spend(member.size, member.name)

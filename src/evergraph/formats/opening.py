@@ -1,0 +1,116 @@
+"""Opens what a URI means: a file of any format, a folder, a prefix, an archive, or standard input."""
+
+import os
+from typing import Any
+
+from evergraph.checkpoint import Checkpoint
+from evergraph.errors import StoreError, printable
+from evergraph.formats.bundle import Bundle
+from evergraph.formats.folder import in_folder
+from evergraph.formats.mxnet_checkpoint import MXNetCheckpoint, prefix_bundle, split_name
+from evergraph.formats.registry import by_content, by_name
+from evergraph.stores import Location, exists, list_folder, locate, open_source
+
+__all__ = ["open_checkpoint"]
+
+
+def open_checkpoint(uri: object, form: str | None = None, **options: Any) -> Checkpoint:
+    """The checkpoint that a URI means.
+
+    1. Standard input, and what is a file: its content decides.
+    2. A folder: the checkpoint in it; where there are several, `member` chooses.
+    3. Anything else is the prefix of `prefix-symbol.json` and `prefix-0000.params`.
+
+    Args:
+        uri: a path, `-`, or a URI.
+        form: name of the format, where the content shall not decide.
+        options: what the format takes; `member` and `epoch` for folders, archives and prefixes.
+
+    Raises:
+        StoreError: nothing is there; the message says what was looked for.
+        FormatError: no known format.
+    """
+    location = uri if isinstance(uri, Location) else locate(uri)
+    if form == MXNetCheckpoint.name:
+        return _pair(location, options)
+    if form is not None or location.is_stream:
+        return _file(location, form, options)
+    if _is_folder(location):
+        index = in_folder(location)
+        return _folder(location).open(**options) if index == location else _file(index, None, options)
+    try:
+        return _file(location, None, options)
+    except StoreError as error:
+        if not _is_missing(location):
+            raise
+        bundle = _prefix(location, location.basename)
+        if bundle is None:
+            raise _nothing(location, error) from error
+    return bundle.open(**options)
+
+
+def _file(location: Location, form: str | None, options: dict[str, Any]) -> Checkpoint:
+    source = open_source(location)
+    found = by_name(form) if form is not None else by_content(source)
+    return found.read(source, **options)
+
+
+def _pair(location: Location, options: dict[str, Any]) -> Checkpoint:
+    prefix, epoch = split_name(location.basename)
+    bundle = _prefix(location, prefix)
+    if bundle is None:
+        raise _nothing(location, None)
+    return bundle.open(epoch=options.pop("epoch", epoch), **options)
+
+
+def _is_folder(location: Location) -> bool:
+    # remote stores have no folders of their own: a slash at the end says that one is meant
+    return os.path.isdir(location.name) if location.is_local else location.uri.endswith("/")
+
+
+def _is_missing(location: Location) -> bool:
+    if location.is_local:
+        return not os.path.lexists(location.name)
+    try:
+        return not exists(location)
+    except StoreError:
+        return False
+
+
+def _folder(location: Location) -> Bundle:
+    base = location.uri.partition("?")[0].rstrip("/")
+    names = list_folder(location)
+    return Bundle(names, lambda n: open_source(locate(f"{base}/{n}")), location.shown.rstrip("/"))
+
+
+def _prefix(location: Location, prefix: str) -> Bundle | None:
+    try:
+        return prefix_bundle(location, prefix)
+    except StoreError:
+        # the folder is not there either, or a server that lists nothing
+        return None
+
+
+def _nothing(location: Location, error: StoreError | None) -> StoreError:
+    import difflib
+
+    tried = [location.shown, f"{location.shown}-symbol.json", f"{location.shown}-NNNN.params"]
+    near: list[str] = []
+    if location.is_local:
+        folder = os.path.dirname(location.name) or "."
+        if not os.path.isdir(folder):
+            return StoreError(
+                "there is no such file, folder or prefix",
+                where=location.shown,
+                fix=f"the folder {printable(folder)} does not exist",
+            )
+        near = difflib.get_close_matches(location.basename, list_folder(locate(folder)), 3, 0.5)
+    found = StoreError(
+        "there is no such file, folder or prefix",
+        where=location.shown,
+        details=[f"tried {t}" for t in tried],
+        found=f"near: {', '.join(map(printable, near))}" if near else None,
+        fix="check the name",
+    )
+    found.errno = error.errno if error is not None else None
+    return found
