@@ -67,7 +67,11 @@ class Source(ABC):
 
     def head(self, length: int) -> bytes:
         """The first bytes, at most `length` of them."""
-        return bytes(self.read(0, min(length, self.size)))
+        return self.peek(0, min(length, self.size))
+
+    def peek(self, offset: int, length: int) -> bytes:
+        """A few bytes, copied: where tables lie scattered in a large file, mapping a page for each costs more."""
+        return bytes(self.read(offset, length))
 
     def private(self, offset: int, length: int) -> memoryview:
         """As `read`, but writable: changes stay in this process and never reach the file."""
@@ -159,6 +163,11 @@ class LocalSource(Source):
         if self._descriptor >= 0:
             self.check()
         return self._view[offset : offset + length]
+
+    def peek(self, offset: int, length: int) -> bytes:
+        """A few bytes, read without mapping them: a page fault maps 16 pages, and counts them as memory in use."""
+        found = os.pread(self._descriptor, length, offset) if self._descriptor >= 0 else b""
+        return found if len(found) == length else super().peek(offset, length)
 
     def block(self, offset: int, least: int) -> memoryview:
         """The whole rest of the file: a mapping costs nothing until it is looked at."""
