@@ -9,6 +9,7 @@ from typing import Any
 from evergraph.checkpoint import Checkpoint
 from evergraph.errors import DamagedError, UsageError, collect, printable
 from evergraph.formats.base import File, Format, Layout, Piece
+from evergraph.formats.carry import known
 from evergraph.formats.cursor import Cursor
 from evergraph.stores import Location, Source
 from evergraph.tensors import CSR, DENSE, DTYPES, NONE, ROW_SPARSE, Extent, Held, Tensor
@@ -96,8 +97,8 @@ class MXNetParams(Format):
             losses += [f"{printable(name)}: {loss}"] if loss else []
         if checkpoint.graph is not None and checkpoint.format != self.name:
             losses.append("the graph: save a prefix to keep it (prefix-symbol.json beside prefix-0000.params)")
-        named = checkpoint.details.get("named", True) if checkpoint.format == self.name else True
-        reserved = checkpoint.details.get("reserved", 0) if checkpoint.format == self.name else 0
+        own = known(checkpoint, self.name)
+        named, reserved = own.get("named", True), own.get("reserved", 0)
         head = struct.pack("<QQQ", MAGIC, reserved, len(records))
         tail = _names(list(checkpoint) if named else [])
         size = len(head) + len(tail) + sum(len(p) if isinstance(p, bytes) else p.nbytes for r in records for p in r)
