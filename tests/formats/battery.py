@@ -59,16 +59,16 @@ class FormatBattery:
     format_name = ""
     read_options = {}
 
-    def examples(self):
+    def examples(self) -> dict:
         raise AssertionError("give the battery examples")
 
-    def cut_is_undetected(self, data, at):
+    def cut_is_undetected(self, data, at) -> bool:
         return False
 
-    def trailing_is_undetected(self, data, tail):
+    def trailing_is_undetected(self, data, tail) -> bool:
         return False
 
-    def damage_is_detected(self, data, at):
+    def damage_is_detected(self, data, at) -> bool:
         """Whether a flipped bit at this byte must be noticed."""
         return False
 

@@ -1,0 +1,178 @@
+"""MindSpore's checkpoint records, written: to the byte what MindSpore writes for the same content."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from evergraph.errors import DamagedError
+from evergraph.formats.base import Piece
+from evergraph.formats.mindspore_messages import MAP_PARTS
+from evergraph.formats.mindspore_records import OWN, TYPE_NAMES
+from evergraph.formats.protobuf import encode_varint
+from evergraph.tensors import MAP, TEXT, Blob, Computed, Held, Joined, Tensor
+
+__all__ = ["CUTTERS", "Plan", "plan_tensor"]
+
+SLICE = 512 << 20
+"""Bytes above which MindSpore gives a tensor several records."""
+
+CUTTERS = ("bytes", "rows")
+"""How large tensors are cut: at exactly so many bytes (a synchronous save), or between rows (an asynchronous one)."""
+
+_EMPTY_TEXT = bytes(4)
+
+
+class Plan(NamedTuple):
+    """The records of one entry: literal bytes, with the entry's contents between them.
+
+    Args:
+        literals: one more than there are contents.
+        sizes: bytes of each content.
+        blobs: what the contents are taken from, in order.
+    """
+
+    literals: Sequence[bytes]
+    sizes: Sequence[int]
+    blobs: Sequence[Blob]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all records."""
+        return sum(map(len, self.literals)) + sum(self.sizes)
+
+    def pieces(self) -> Iterator[Piece]:
+        """The records' bytes in order."""
+        if [b.nbytes for b in self.blobs] == list(self.sizes):
+            for literal, blob in zip(self.literals, self.blobs, strict=False):
+                yield literal
+                yield blob
+        else:
+            yield from _interleave(self.literals, self.sizes, self.blobs)
+        yield self.literals[-1]
+
+
+def _interleave(literals: Sequence[bytes], sizes: Sequence[int], blobs: Sequence[Blob]) -> Iterator[Piece]:
+    """Contents cut out of blobs that are divided in another way, in one pass over them."""
+    chunks = (memoryview(c) for blob in blobs for c in blob.chunks())
+    rest = memoryview(b"")
+    for literal, size in zip(literals, sizes, strict=False):
+        yield literal
+        while size:
+            rest = rest or next(chunks, memoryview(b""))
+            if not rest:
+                raise DamagedError("a tensor has fewer bytes than its sizes take", where=blobs[0].place)
+            part, rest = rest[:size], rest[size:]
+            size -= len(part)
+            yield Held(part)
+
+
+def plan_tensor(name: str, tensor: Tensor, cutter: str | None = None, limit: int = SLICE) -> Plan:
+    """The records of one entry.
+
+    Args:
+        name: its name.
+        tensor: dense, a text or a map.
+        cutter: how to cut it when it is larger than `limit`, one of `CUTTERS`; None keeps the pieces that it was read
+            in, and takes "bytes" for others.
+        limit: bytes of the largest piece.
+    """
+    own = tensor.details.get(OWN, {})
+    tag = name.encode("utf-8", "surrogateescape")
+    if tensor.storage == MAP:
+        return _plan_map(tag, name, tensor, own)
+    type_name = TYPE_NAMES[tensor.dtype].encode()
+    if tensor.storage == TEXT:
+        dims, blob = own.get("dims", (0,)), tensor.blob if tensor.blob.nbytes else Held(_EMPTY_TEXT)
+    else:
+        dims, blob = tensor.shape or (), tensor.blob
+        dims = own["dims"] if not dims and own.get("dims") == (0,) else dims
+    kept = own.get("pieces", ())
+    if cutter is None and kept and sum(kept) == blob.nbytes:
+        sizes = kept
+    else:
+        sizes = _cut(blob.nbytes, tensor.shape or (), cutter or CUTTERS[0], limit)
+    records = [[_head(tag, dims, type_name, size), b""] for size in sizes]
+    literals = _joined(records, own, [(name, ((dims, type_name, size),)) for size in sizes])
+    blobs = blob.pieces if isinstance(blob, Joined) and tuple(p.nbytes for p in blob.pieces) == tuple(sizes) else [blob]
+    return Plan(literals, sizes, blobs)
+
+
+def _cut(nbytes: int, shape: Sequence[int], cutter: str, limit: int) -> list[int]:
+    """The sizes of a tensor's pieces, as MindSpore cuts it."""
+    if nbytes <= limit:
+        return [nbytes]
+    if cutter == CUTTERS[0] or not shape:
+        whole, rest = divmod(nbytes, limit)
+        return [limit] * whole + ([rest] if rest else [])
+    # as numpy.array_split: the first pieces have a row more, and with few rows the last ones none
+    count, row = math.ceil(nbytes / limit), nbytes // shape[0]
+    least, more = divmod(shape[0], count)
+    return [(least + (i < more)) * row for i in range(count)]
+
+
+def _joined(records: list[list[bytes]], own: Mapping[str, Any], identities: list[Any]) -> list[bytes]:
+    """The literals of all records in a row; a record that was read in another spelling keeps it while it fits."""
+    frames, of = own.get("frames", ()), own.get("of", ())
+    found = [b""]
+    for index, canonical in enumerate(records):
+        kept = frames[index] if tuple(of) == tuple(identities) else None
+        literals = kept or canonical
+        # a record's end runs into the next one's head
+        found = [*found[:-1], found[-1] + literals[0], *literals[1:]]
+    return found
+
+
+def _head(tag: bytes, dims: Sequence[int], type_name: bytes, nbytes: int) -> bytes:
+    """A record up to its content."""
+    tensor = _tensor_head(dims, type_name, nbytes)
+    name = b"\n" + encode_varint(len(tag)) + tag
+    body = b"\x12" + encode_varint(len(tensor) + nbytes) + tensor
+    return b"\n" + encode_varint(len(name) + len(body) + nbytes) + name + body
+
+
+def _tensor_head(dims: Sequence[int], type_name: bytes, nbytes: int) -> bytes:
+    sizes = b"".join(b"\x08" + encode_varint(d) for d in dims)
+    return sizes + b"\x12" + encode_varint(len(type_name)) + type_name + b"\x1a" + encode_varint(nbytes)
+
+
+def _plan_map(tag: bytes, name: str, tensor: Tensor, own: Mapping[str, Any]) -> Plan:
+    parts = [tensor.parts[p] for p in MAP_PARTS]
+    known = [p.details.get(OWN, {}) for p in parts]
+    types = [str(k.get("type", p.dtype)).encode() for k, p in zip(known, parts, strict=True)]
+    rows = _rows([k.get("rows", ()) for k in known], parts)
+    records, identities, blobs = [], [], []
+    for index in range(len(rows[0])):
+        dims = [(r[index], *p.shape[1:]) if p.shape else () for r, p in zip(rows, parts, strict=True)]
+        sizes = [math.prod(d) * p.dtype.itemsize for d, p in zip(dims, parts, strict=True)]
+        records.append(_map_literals(tag, dims, types, sizes))
+        identities.append((name, tuple(zip(dims, types, sizes, strict=True))))
+        blobs += [_piece(p.blob, r, index, n) for p, r, n in zip(parts, rows, sizes, strict=True)]
+    return Plan(_joined(records, own, identities), [b.nbytes for b in blobs], blobs)
+
+
+def _rows(kept: list[Sequence[int]], parts: list[Tensor]) -> list[Sequence[int]]:
+    """How many rows of each array each record holds: as they were read, where that still fits, or all in one."""
+    alike = len({len(r) for r in kept}) == 1 and kept[0]
+    if alike and all(p.shape and sum(r) == p.shape[0] for r, p in zip(kept, parts, strict=True)):
+        return kept
+    return [p.shape[:1] if p.shape else (1,) for p in parts]
+
+
+def _piece(blob: Blob, rows: Sequence[int], index: int, nbytes: int) -> Blob:
+    """The rows of one record."""
+    if len(rows) == 1:
+        return blob
+    if isinstance(blob, Joined) and len(blob.pieces) == len(rows) and blob.pieces[index].nbytes == nbytes:
+        return blob.pieces[index]
+    start = blob.nbytes // max(sum(rows), 1) * sum(rows[:index])
+    return Computed(nbytes, lambda: blob.read()[start : start + nbytes], blob.place)
+
+
+def _map_literals(
+    tag: bytes, dims: Sequence[Sequence[int]], types: Sequence[bytes], sizes: Sequence[int]
+) -> list[bytes]:
+    heads = [_tensor_head(*of) for of in zip(dims, types, sizes, strict=True)]
+    heads = [b"\n" + encode_varint(len(h) + n) + h for h, n in zip(heads, sizes, strict=True)]
+    body = sum(map(len, heads)) + sum(sizes)
+    start = b"\n" + encode_varint(len(tag)) + tag + b"\x1a" + encode_varint(body)
+    return [b"\n" + encode_varint(len(start) + body) + start + heads[0], *heads[1:], b""]
