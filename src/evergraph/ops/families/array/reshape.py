@@ -139,8 +139,9 @@ def _reshape_rule(p: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims]
         outs = [unify(outs[0], _new_shape(p, ins[0]), "output of Reshape")]
         total = _product(outs[0] or (None,))
         if total is not None and list(ins[0]).count(None) == 1:
-            others = _product([d for d in ins[0] if d is not None]) or 1
-            ins = [tuple(total // others if d is None else d for d in ins[0])]
+            others = _product([d for d in ins[0] if d is not None])
+            if others:
+                ins = [tuple(total // others if d is None else d for d in ins[0])]
     return ins, outs
 
 

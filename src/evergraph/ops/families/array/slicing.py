@@ -82,6 +82,8 @@ def slice_(data, *, begin: Shape, end: Shape, step: Shape = ()):
 
 
 def _one(begin: int, end: int | None, size: int) -> tuple[int, int]:
+    if size == 0:
+        return 0, 0
     first = begin + size if begin < 0 else begin
     last = size if end is None else end + size if end < 0 else end
     if not 0 <= first < last <= size:

@@ -1,0 +1,11 @@
+"""Arrays shaped, cut, joined, indexed and ordered against MXNet 1.9.1, over types, ranks, axes and empty arrays."""
+
+import pytest
+
+from tests.ops.variants import check_dense, dense_cases
+
+
+@pytest.mark.parametrize("name", sorted(dense_cases("array")))
+def test_values_types_and_gradients_are_those_of_mxnet(name):
+    for case in dense_cases("array")[name]:
+        check_dense(case)
