@@ -42,6 +42,17 @@ def test_comes_back_over_several_formats():
 
 
 @pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("prefix", ["0.9.5/checkpoints/lenet", "1.0.0/checkpoints/lenet", "1.9.1/checkpoints/lenet"])
+def test_both_files_of_a_prefix_come_back_to_the_byte(prefix, target, tmp_path):
+    eg.save(eg.open(MXNET / prefix), tmp_path / "stored", to=target)
+    stored = eg.open(tmp_path / "stored")
+    assert stored.metadata["epoch"] == 1
+    eg.save(stored, tmp_path / "lenet", to="mxnet-checkpoint")
+    for ending in ("-symbol.json", "-0001.params"):
+        assert (tmp_path / f"lenet{ending}").read_bytes() == (MXNET / f"{prefix}{ending}").read_bytes()
+
+
+@pytest.mark.parametrize("target", TARGETS)
 def test_a_graph_and_metadata_come_back(target):
     text = (MXNET / "0.9.5" / "checkpoints" / "lenet-symbol.json").read_bytes()
     given = eg.Checkpoint(

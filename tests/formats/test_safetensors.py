@@ -172,7 +172,7 @@ def entry(begin, end, dtype="F32", shape=None):
 @pytest.mark.parametrize(
     "header",
     [
-        b'{"b":{"shape":[2],"dtype":"F32","data_offsets":[0,8]},\n "a": {"dtype":"I8","shape":[0],"data_offsets":[8,8]}} ',
+        b'{"b":{"shape":[8],"dtype":"I8","data_offsets":[0,8]},\n "a":{"dtype":"I8","shape":[0],"data_offsets":[8,8]}}',
         {"b": entry(4, 8), "a": entry(0, 4)},
         {"b": entry(0, 8), "a": entry(8, 8), "c": entry(0, 0), "__metadata__": {"z": "1", "a": "2"}},
         {"__metadata__": {}, "b": entry(0, 8)},
