@@ -233,3 +233,24 @@ def test_odd_versions_are_said_in_words(version, number, words):
     graph = parse(plain(top=f', "attrs": {{"mxnet_version": {version}}}'))
     assert graph.version == number
     assert [words in r for r in graph.remarks()] == ([True] if words else [])
+
+
+def test_rejects_a_file_of_empty_brackets():
+    assert "brackets" in rejected(b'{"nodes": [' + b"[]," * 700_000 + b"[]]}", DamagedError)
+
+
+def test_digits_in_a_long_text_are_no_number():
+    graph = parse(plain(', "attrs": {"a": "' + "7" * (34 << 20) + '"}'))
+    assert len(graph.nodes[0].attrs["a"]) == 34 << 20
+
+
+def test_rejects_a_key_that_stands_twice_in_a_large_file():
+    many = ",".join('{"op": "null", "name": "x\\"{", "inputs": []}' for _ in range(20_000))
+    text = rejected(b'{"nodes": [' + many.encode() + b'],\n "heads": [], "h\\u0065ads": []}', DamagedError)
+    assert "'heads'" in text
+    assert "line 2, column 15" in text
+
+
+def test_a_file_that_is_wrong_throughout_is_read_no_further():
+    data = json.dumps({"nodes": [3] * 200_000, "heads": []}).encode()
+    assert "and 950 more" in rejected(data, DamagedError)

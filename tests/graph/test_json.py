@@ -154,7 +154,7 @@ def test_a_chain_of_200000_nodes_needs_no_recursion():
 
 @needs_corpus
 @pytest.mark.wide
-@pytest.mark.parametrize("ident", sorted(entries()))
+@pytest.mark.parametrize("ident", sorted(entries()), ids=str)
 def test_public_graphs_are_read_without_loss(ident):
     row = entries()[ident]
     data = (CORPUS / row["file"]).read_bytes()

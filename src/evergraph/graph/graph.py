@@ -241,10 +241,10 @@ def _broken(graph: Graph, source: int, output: int, reader: int) -> str:
     return _label(graph, source) if output >= 0 else f"output {output} of {_label(graph, source)}"
 
 
-def _needs(graph: Graph, index: int) -> set[int]:
-    """Every node that a node needs, itself included."""
+def _needs(graph: Graph, index: int, most: int = 5000) -> set[int]:
+    """Nodes that a node needs, itself included; the search ends with so many."""
     seen, pending = set(), [index]
-    while pending:
+    while pending and len(seen) < most:
         at = pending.pop()
         if at not in seen and 0 <= at < len(graph.nodes):
             seen.add(at)

@@ -18,6 +18,7 @@ _SPELLINGS = ("param", "attr", "attrs")
 
 # deeper than any control flow that was ever written, and shallow enough for Python's stack
 _DEEPEST_SUBGRAPH = 50
+_MOST_FINDINGS = 1000
 _LARGEST_INDEX = 2**32 - 1
 _ONLY_TEXT = frozenset((str,))
 _NOTHING: Mapping[str, Any] = {}
@@ -54,7 +55,10 @@ def _parse(data: bytes, name: str) -> Graph:
             "this JSON holds no graph", where=name, expected="an object with nodes and heads", found=keys or "no keys"
         )
     reader = _Reader()
-    graph = reader.graph(value)
+    try:
+        graph = reader.graph(value)
+    except _EnoughError:
+        graph = Graph((), ())
     collect(DamagedError, "the graph's parts are not what they must be", reader.findings, where=name)
     return graph.replace(text=bytes(data)).verify(name)
 
@@ -71,6 +75,10 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
+class _EnoughError(Exception):
+    """So much is wrong that the rest of the file adds nothing."""
+
+
 class _Reader:
     """Builds nodes and collects what is wrong with them, so that all of it is said at once."""
 
@@ -82,6 +90,8 @@ class _Reader:
     def complain(self, place: str, expected: str, found: Any) -> None:
         where = " of ".join([place, *self.here(), *reversed(self.path)])
         self.findings.append(f"{where}: expected {expected}, found {_kind(found)}")
+        if len(self.findings) >= _MOST_FINDINGS:
+            raise _EnoughError
 
     def here(self) -> list[str]:
         """The node that is being read, if one is."""
