@@ -10,8 +10,7 @@ from evergraph.passes import apply
 from evergraph.passes.check import check, require_known
 from evergraph.passes.upgrade import upgrade
 from tests.goldens import MXNET
-from tests.graph.compare import ident
-from tests.passes.recorded import UPGRADED, read
+from tests.passes.recorded import read
 from tests.passes.test_shapes import net, var
 
 BROKEN = net(
@@ -22,11 +21,6 @@ BROKEN = net(
     ("Activation", "act", {}, ("fc",)),
     ("elemwise_add", "add", {}, ("act",)),
 )
-
-
-@pytest.mark.parametrize("path", UPGRADED, ids=ident)
-def test_nothing_is_wrong_with_what_1_9_1_saves(path):
-    assert check(read(path)) == []
 
 
 def test_everything_is_found_at_once_and_counted():

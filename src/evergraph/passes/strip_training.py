@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from evergraph.errors import GraphError
+from evergraph.errors import GraphError, printable
 from evergraph.graph import Entry, Graph, Node
 from evergraph.graph.draft import Draft
 from evergraph.passes.binding import Meaning, meanings
@@ -126,11 +126,18 @@ class _Strip:
             return meaning.params.grad_scale != 0
         return self.name(index) in _LOSSES
 
+    def needing(self, variables: set[int]) -> list[bool]:
+        """Whether each node needs one of these variables for what it predicts."""
+        found: list[bool] = []
+        for index, node in enumerate(self.graph.nodes):
+            found.append(index in variables or any(found[e[0]] for e in self.without_label(index, node)))
+        return found
+
     def drop_heads(self) -> None:
-        labels = self.labels()
+        labelled = self.needing(self.labels())
         kept = []
         for head in self.draft.heads:
-            if labels & self.reach([head[0]], self.without_label):
+            if labelled[head[0]]:
                 self.tell(head[0], "head dropped: it needs a label")
             elif self.is_loss(head[0]) and len(self.draft.heads) > 1:
                 self.tell(head[0], "head dropped: it is a loss")
@@ -139,7 +146,7 @@ class _Strip:
         if not kept:
             raise GraphError(
                 "every head of the graph is a loss or needs a label",
-                found=", ".join(e.node for e in self.edits),
+                found=", ".join(printable(e.node) for e in self.edits[:20]),
                 fix="name the outputs to keep: evergraph.passes.prune.prune(graph, outputs)",
             )
         self.draft.heads = kept
