@@ -84,6 +84,8 @@ def normalize_axes(axes: Any, rank: int) -> tuple[int, ...]:
     """
     if axes is None:
         return tuple(range(rank))
+    if axes.__class__ is int and -rank <= axes < rank:
+        return (axes % rank,)
     found = (axes,) if isinstance(axes, int) else tuple(axes)
     for axis in found:
         if not -rank <= axis < max(rank, 1):
@@ -214,6 +216,8 @@ def reduced_axes(axis: Any, exclude: bool, rank: int) -> tuple[int, ...]:
     """
     if axis is None or axis == ():
         return tuple(range(rank))
+    if axis.__class__ is int and not exclude and -rank <= axis < rank:  # by far the most frequent
+        return (axis % rank,)
     axes = normalize_axes(axis, rank)
     if not isinstance(axis, int) and len(axes) != len(axis):
         raise ShapeError("an axis is named twice", found=axis)

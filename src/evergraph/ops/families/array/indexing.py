@@ -44,12 +44,13 @@ def take(a, indices, *, axis: int = 0, mode: Literal["clip", "raise", "wrap"] = 
     """
     at = normalize_axes(axis, a.dim())[0]
     size = _filled_axis(a, at, indices)
-    places = inside(indices, size, mode).reshape(-1)
+    places = inside(indices, size, mode)
+    flat = places.dim() == 1
     try:
-        found = a.index_select(at, places)
+        found = a.index_select(at, places if flat else places.reshape(-1))
     except IndexError as error:
         raise OperatorError("take was given positions outside the axis", expected=f"0 to {size - 1}") from error
-    return found.reshape(*a.shape[:at], *indices.shape, *a.shape[at + 1 :])
+    return found if flat else found.reshape(*a.shape[:at], *indices.shape, *a.shape[at + 1 :])
 
 
 def _row_taken(p: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], list[Dims]]:
@@ -106,6 +107,8 @@ def pick(data, index, *, axis: int | None = -1, keepdims: bool = False, mode: Li
 def one_hot_rows(index: Any, depth: int, on: float, off: float, dtype: Any) -> Any:
     """Rows of `off` with `on` at each position; a position outside leaves its row as it is."""
     hit = index.to(torch.int64).unsqueeze(-1) == torch.arange(depth, device=index.device)
+    if (on, off) == (1, 0):
+        return hit.to(dtype)
     if not dtype.is_floating_point:
         on, off = int(on), int(off)
     return torch.full(hit.shape, off, dtype=dtype, device=index.device).masked_fill(hit, on)

@@ -206,9 +206,9 @@ def reshape_like(
 def _order(axes: tuple[int, ...], rank: int) -> tuple[int, ...]:
     """Axes of a transposition as positive numbers; none reverses them."""
     if not axes:
-        return tuple(reversed(range(rank)))
-    found = tuple(a + rank if a < 0 else a for a in axes)
-    if sorted(found) != list(range(rank)):
+        return tuple(range(rank - 1, -1, -1))
+    found = tuple([a + rank if a < 0 else a for a in axes])
+    if len(found) != rank or set(found) != set(range(rank)):
         raise ShapeError("transpose must name each axis once", expected=f"a permutation of 0 to {rank - 1}", found=axes)
     return found
 

@@ -113,7 +113,7 @@ def _axis_unsliced(p: Any, out: Any) -> Dims:
 def slice_axis(data, *, axis: int, begin: int, end: int | None):
     """The part of data from begin to before end along one axis; negative numbers count from the axis's end."""
     at = normalize_axes(axis, data.dim())[0]
-    first, last = _one(begin, end, data.shape[at])
+    first, last = _one(begin, end, data.size(at))
     return data.narrow(at, first, last - first)
 
 

@@ -64,8 +64,11 @@ def dot(lhs, rhs, *, transpose_a: bool = False, transpose_b: bool = False, forwa
     """
     if lhs.dim() == rhs.dim() == 2:
         left, right = lhs.t() if transpose_a else lhs, rhs.t() if transpose_b else rhs
-        _inner(left.shape[1], right.shape[0], tuple(lhs.shape), tuple(rhs.shape))
-        found = torch.mm(left, right)
+        try:
+            found = torch.mm(left, right)
+        except RuntimeError:
+            _inner(left.shape[1], right.shape[0], tuple(lhs.shape), tuple(rhs.shape))
+            raise
         return found if forward_stype is None else stored_as(found, forward_stype)
     if lhs.dim() == 0 or rhs.dim() == 0:
         raise ShapeError("dot takes no 0-d arrays", found=f"{tuple(lhs.shape)} and {tuple(rhs.shape)}")
@@ -108,8 +111,11 @@ def batch_dot(lhs, rhs, *, transpose_a: bool = False, transpose_b: bool = False,
             found=tuple(rhs.shape),
         )
     left, right = lhs.mT if transpose_a else lhs, rhs.mT if transpose_b else rhs
-    _inner(left.shape[-1], right.shape[-2], tuple(lhs.shape), tuple(rhs.shape))
-    return torch.matmul(left, right)
+    try:
+        return torch.matmul(left, right)
+    except RuntimeError:
+        _inner(left.shape[-1], right.shape[-2], tuple(lhs.shape), tuple(rhs.shape))
+        raise
 
 
 def _khatri_rao(p: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], list[Dims]]:

@@ -25,7 +25,7 @@ def _result(value: Any, data: Any, axes: tuple[int, ...], keepdims: bool) -> Any
     """A reduced array in the shape that MXNet gives it."""
     if keepdims:
         return value.reshape([1 if i in axes else d for i, d in enumerate(data.shape)])
-    return value.reshape(1) if value.dim() == 0 else value
+    return value.reshape(1) if not value.dim() else value
 
 
 def _spread(value: Any, data: Any, axes: tuple[int, ...]) -> Any:
@@ -34,7 +34,7 @@ def _spread(value: Any, data: Any, axes: tuple[int, ...]) -> Any:
 
 
 def _sum(data: Any, axes: tuple[int, ...]) -> Any:
-    return torch.sum(data, axes, dtype=data.dtype)
+    return torch.sum(data, axes) if data.is_floating_point() else torch.sum(data, axes, dtype=data.dtype)
 
 
 def _mean(data: Any, axes: tuple[int, ...]) -> Any:
@@ -107,10 +107,11 @@ def reduction(
     """
 
     def body(data: Any, *, axis: Axes | None = None, keepdims: bool = False, exclude: bool = False) -> Any:
-        axes = reduced_axes(axis, exclude, data.dim())
+        rank = data.dim()
+        axes = reduced_axes(axis, exclude, rank)
         # torch takes no axes for all axes
-        value = function(data, axes) if axes or data.dim() == 0 else data.clone()
-        return _result(value, data, axes, keepdims)
+        value = function(data, axes) if axes or not rank else data.clone()
+        return _result(value, data, axes, keepdims) if keepdims or len(axes) == rank else value
 
     body.__doc__, body.__name__ = doc, name
     return register(Operator(name, body, aliases=aliases, shape=reduce))
@@ -172,12 +173,14 @@ def _searched(p: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], li
 
 
 def _position(search: Callable[..., Any], data: Any, axis: int | None, keepdims: bool) -> Any:
-    axes = reduced_axes(axis, False, data.dim())
-    if any(data.shape[i] == 0 for i in axes):
+    at = None if axis is None else reduced_axes(axis, False, data.dim())[0]
+    if data.numel() == 0 and (at is None or data.shape[at] == 0):
         raise ShapeError("an axis of no elements cannot be searched", found=tuple(data.shape))
-    # positions are numbers of the data's own type, as in MXNet; no gradient passes
-    found = search(data.detach(), axes[0] if axis is not None else None)
-    return _result(found.to(data.dtype), data, axes, keepdims)
+    # positions are numbers of the data's own type, as in MXNet
+    found = search(data, at).to(data.dtype)
+    if not keepdims:
+        return found if found.dim() else found.reshape(1)
+    return found.reshape([1 if at in (None, i) else d for i, d in enumerate(data.shape)])
 
 
 @operator(shape=_searched)
