@@ -2,6 +2,7 @@
 
 import functools
 import math
+import warnings
 from typing import Any, Literal
 
 from evergraph.errors import ShapeError
@@ -104,6 +105,11 @@ def _run_layers(mode: str, data: Any, states: list[Any], weights: list[list[Any]
     layers = len(weights) // directions
     flat = [w for each in weights for w in each]
     options = (flat, True, layers, 0.0, torch.is_grad_enabled(), directions == 2, False)
+    if mode == "lstm" and len(weights[0]) > 4:
+        with warnings.catch_warnings():
+            # that oneDNN knows no projections is nothing that a user could change
+            warnings.filterwarnings("ignore", "LSTM with projections", UserWarning)
+            return torch.lstm(data, states, *options)
     if mode == "lstm":
         return torch.lstm(data, states, *options)
     kernel = {"gru": torch.gru, "rnn_relu": torch.rnn_relu, "rnn_tanh": torch.rnn_tanh}[mode]
