@@ -7,6 +7,7 @@ from typing import Any
 
 from evergraph.checkpoint import Checkpoint
 from evergraph.errors import EvergraphError, FormatError, UsageError, printable
+from evergraph.formats.foreign import explain_names
 from evergraph.formats.side_files import side_metadata
 from evergraph.stores import Source
 
@@ -145,6 +146,9 @@ class Bundle:
             return found[0]
         if found:
             raise self._several(found)
+        other = explain_names(self.names)
+        if other is not None:
+            raise FormatError(other[0], where=self.shown, fix=other[1])
         raise FormatError(
             "no checkpoint is found there",
             where=self.shown,
