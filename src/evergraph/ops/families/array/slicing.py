@@ -38,17 +38,22 @@ def bounds(begin: Any, end: Any, step: Any, sizes: Any) -> list[range]:
     return [_range(b, e, s, d) for b, e, s, d in zip(begin, end, steps, sizes, strict=False)]
 
 
-def part(data: Any, ranges: list[range]) -> tuple[Any, list[int]]:
-    """The part of an array at these positions, and the axes along which it has yet to be turned round.
+def part(data: Any, begin: Any, end: Any, step: Any) -> tuple[Any, list[int]]:
+    """The part of an array that a slice takes, and the axes along which it has yet to be turned round.
 
     torch has no negative steps: such an axis is cut with the opposite step.
     """
     index, turned = [], []
-    for axis, each in enumerate(ranges):
-        if each.step < 0:
-            turned.append(axis)
-            each = each[::-1]
-        index.append(slice(each.start, max(each.stop, each.start), each.step))
+    for axis, (b, e, s) in enumerate(zip(begin, end, _checked(begin, end, step, data.dim()), strict=True)):
+        if s > 0:
+            index.append(slice(b, e, s))
+            continue
+        turned.append(axis)
+        if b is None and e is None and s == -1:  # without the size, which may be symbolic
+            index.append(slice(None))
+        else:
+            places = _range(b, e, s, data.shape[axis])[::-1]
+            index.append(slice(places.start, max(places.stop, places.start), places.step))
     return data[tuple(index)], turned
 
 
@@ -77,7 +82,7 @@ def _unsliced(p: Any, out: Any) -> Dims:
 @operator("slice", aliases=("_npi_slice", "_npx_slice", "_sparse_slice", "crop"), shape=mapped(_sliced, _unsliced))
 def slice_(data, *, begin: Shape, end: Shape, step: Shape = ()):
     """A part of data: from begin to before end by step, for the first axes; None stands for the axis's own end."""
-    found, turned = part(data, bounds(begin, end, step, data.shape))
+    found, turned = part(data, begin, end, step)
     return found.flip(turned) if turned else found
 
 
@@ -154,7 +159,7 @@ def _assigned(p: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], li
 def _slice_assign(lhs, rhs, *, begin: Shape, end: Shape, step: Shape = ()):
     """A copy of lhs whose part from begin to end by step is rhs."""
     whole = lhs.clone()
-    place, turned = part(whole, bounds(begin, end, step, lhs.shape))
+    place, turned = part(whole, begin, end, step)
     if place.shape != rhs.shape:
         raise ShapeError("the values do not fill the part", expected=tuple(place.shape), found=tuple(rhs.shape))
     place.copy_(rhs.flip(turned) if turned else rhs)
@@ -165,6 +170,6 @@ def _slice_assign(lhs, rhs, *, begin: Shape, end: Shape, step: Shape = ()):
 def _slice_assign_scalar(data, *, scalar: Double = 0.0, begin: Shape, end: Shape, step: Shape = ()):
     """A copy of data whose part from begin to end by step is `scalar`."""
     whole = data.clone()
-    place, _ = part(whole, bounds(begin, end, step, data.shape))
+    place, _ = part(whole, begin, end, step)
     place.fill_(scalar)
     return whole
