@@ -1,0 +1,1 @@
+"""Images: decoding, resizing, cropping, colour changes, and layout for networks."""
