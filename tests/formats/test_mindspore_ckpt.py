@@ -380,7 +380,7 @@ def test_rejects_options_that_it_does_not_know():
 def test_content_of_other_formats_is_not_taken_for_records():
     # a TensorFlow graph begins with a node, in it a name and an operator's name
     graph = field(1, field(1, b"x") + field(2, b"Placeholder"))
-    with pytest.raises(FormatError, match="no known format"):
+    with pytest.raises(FormatError, match="TensorFlow graph"):
         opened(graph)
 
 

@@ -22,8 +22,7 @@ from evergraph.formats.mindspore_records import OWN, read_records
 from evergraph.formats.mindspore_writer import CUTTERS, SLICE, plan_tensor
 from evergraph.stores import Location, Source
 from evergraph.stores.progress import advance
-from evergraph.tensors import DENSE, MAP, TEXT, Blob, Tensor
-from evergraph.tensors.blob import CHUNK
+from evergraph.tensors import DENSE, MAP, TEXT, Blob, Extent, Tensor
 
 __all__ = ["MANIFEST", "MindSporeCheckpoint"]
 
@@ -176,8 +175,7 @@ def _check_crc(source: Source, limit: int) -> None:
             fix="open it without crc_check; a file that was cut between records ends like this as well",
         )
     found = 0
-    for at in range(0, limit, CHUNK):
-        part = source.read(at, min(CHUNK, limit - at))
+    for part in Extent(source, 0, limit).chunks():
         found = zlib.crc32(part, found)
         advance("checking", len(part), limit)
     expected = int.from_bytes(source.read(limit + len(TRAILER), TRAILER_SIZE - len(TRAILER)), "big")

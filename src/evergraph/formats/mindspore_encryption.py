@@ -14,7 +14,7 @@ from evergraph.errors import DamagedError, FormatError, IntegrityError, MissingD
 from evergraph.formats.base import Piece
 from evergraph.formats.cursor import Cursor
 from evergraph.stores import Location, Source
-from evergraph.tensors.blob import CHUNK
+from evergraph.tensors import Extent
 
 __all__ = ["MODES", "Cipher", "DecryptedSource", "encrypted", "encrypted_size", "mode_of", "open_encrypted"]
 
@@ -23,6 +23,9 @@ BLOCK = 64 << 20
 
 LARGEST_BLOCK = BLOCK + 50
 """MindSpore reads no larger ones."""
+
+PIECE = 1 << 22
+"""How much of an encrypted block is handed on at once."""
 
 MOST_BLOCKS = 1 << 16
 """Of MindSpore's size they hold four terabytes."""
@@ -240,8 +243,7 @@ class DecryptedSource(Source):
             # what OpenSSL may write beyond the input is one cipher block
             plain = memoryview(bytearray(block.length + CIPHER_BLOCK))
             done = 0
-            for at in range(0, block.length, CHUNK):
-                part = self.source.read(block.cipher + at, min(CHUNK, block.length - at))
+            for part in Extent(self.source, block.cipher, block.length).chunks():
                 done += decryptor.update_into(part, plain[done:])
             try:
                 decryptor.finalize()
@@ -350,9 +352,9 @@ def encrypted(pieces: Iterable[Piece], plain: int, cipher: Cipher) -> Iterator[b
             continue
         encryptor.finalize()
         yield struct.pack("<I", mode.magic) + encryptor.tag + head
-        for start in range(0, size, CHUNK):
+        for start in range(0, size, PIECE):
             # a copy: what was handed on must not change with the next block
-            yield bytes(held[start : min(start + CHUNK, size)])
+            yield bytes(held[start : min(start + PIECE, size)])
 
 
 def _chunks(pieces: Iterable[Piece]) -> Iterator[memoryview]:

@@ -16,6 +16,12 @@ __all__ = ["BytesSource", "LocalSource", "Source", "StreamSource", "human"]
 SMALL = 64 * 1024
 """Below this a private copy is cheaper than a mapping of its own."""
 
+FAULT_AROUND = 2 * 1024 * 1024
+"""Linux maps up to so much around a missing page, where the page cache keeps it in one piece."""
+
+WINDOW = 2 * 1024
+"""How much a reader of a table gets at once from a local file."""
+
 BLOCK = 256 * 1024
 """How much a reader of a table gets at once where each read is a request."""
 
@@ -86,6 +92,9 @@ class Source(ABC):
 
     @abstractmethod
     def _read(self, offset: int, length: int) -> memoryview: ...
+
+    def release(self, offset: int, length: int) -> None:  # noqa: B027 - only a mapping holds what it has read
+        """Say that a range will not be read again soon; if it is, it is there as before."""
 
     def close(self) -> None:  # noqa: B027 - bytes in memory have nothing to close
         """Let go of the file; views that were handed out stay valid."""
@@ -170,9 +179,15 @@ class LocalSource(Source):
         return found if len(found) == length else super().peek(offset, length)
 
     def block(self, offset: int, least: int) -> memoryview:
-        """The whole rest of the file: a mapping costs nothing until it is looked at."""
-        self.read(offset, least)
-        return self._view[offset:]
+        """The next two kilobytes or more, read without mapping them, as in `peek`."""
+        return memoryview(self.peek(offset, max(least, min(WINDOW, self.size - offset))))
+
+    def release(self, offset: int, length: int) -> None:
+        """Let the pages go: a file that is copied through its mapping would otherwise fill memory, page by page."""
+        if isinstance(self._map, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            # a fault maps the pages around it as well, those before the range among them
+            start = max(offset - FAULT_AROUND, 0) // mmap.PAGESIZE * mmap.PAGESIZE
+            self._map.madvise(mmap.MADV_DONTNEED, start, offset + length - start)
 
     def private(self, offset: int, length: int) -> memoryview:
         """As `read`, but writable: pages are copied when they are written to."""

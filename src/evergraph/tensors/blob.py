@@ -73,8 +73,10 @@ class Extent(_Whole):
 
     def chunks(self) -> Iterator[Any]:
         """The range in pieces of at most 16 MB."""
-        for start in range(0, self.nbytes, CHUNK):
-            yield self.source.read(self.offset + start, min(CHUNK, self.nbytes - start))
+        for start in range(self.offset, self.offset + self.nbytes, CHUNK):
+            length = min(CHUNK, self.offset + self.nbytes - start)
+            yield self.source.read(start, length)
+            self.source.release(start, length)
 
     def private(self) -> memoryview:
         """The range, writable: pages of a mapped file are copied when they are written to."""
