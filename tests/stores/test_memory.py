@@ -23,8 +23,7 @@ def mapped():
 def source(tmp_path):
     path = tmp_path / "large"
     with open(path, "wb") as file:
-        for _ in range(SIZE >> 20):
-            file.write(os.urandom(1 << 20))
+        file.writelines(os.urandom(1 << 20) for _ in range(SIZE >> 20))
     return open_source(path)
 
 
