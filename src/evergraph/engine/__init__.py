@@ -7,15 +7,20 @@ if TYPE_CHECKING:
     from evergraph.engine.executor import Executor
     from evergraph.engine.network import Network, module
     from evergraph.engine.plan import Plan, make_plan
+    from evergraph.engine.prediction import Predictor, predictor
+    from evergraph.engine.settings import use
 
-__all__ = ["Executor", "Network", "Plan", "make_plan", "module"]
+__all__ = ["Executor", "Network", "Plan", "Predictor", "make_plan", "module", "predictor", "use"]
 
 _HOMES = {
     "Executor": "evergraph.engine.executor",
     "Network": "evergraph.engine.network",
     "Plan": "evergraph.engine.plan",
+    "Predictor": "evergraph.engine.prediction",
     "make_plan": "evergraph.engine.plan",
     "module": "evergraph.engine.network",
+    "predictor": "evergraph.engine.prediction",
+    "use": "evergraph.engine.settings",
 }
 
 

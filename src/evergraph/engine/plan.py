@@ -1,7 +1,7 @@
 """Plans: a graph lowered for one purpose, one set of shapes and one device, ready to run on torch tensors."""
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -129,6 +129,7 @@ def make_plan(
     groups: Mapping[str, Any] | None = None,
     run: Run | None = None,
     sparse: Mapping[str, str] | None = None,
+    infer: bool = False,
 ) -> Plan:
     """Make the plan of a graph for one purpose.
 
@@ -140,6 +141,7 @@ def make_plan(
         groups: device of each context group; copies are inserted where values cross over.
         run: what the operators know of the run; its `training` is set to the purpose.
         sparse: storage kind of each variable that is given as a sparse value ("row_sparse", "csr").
+        infer: also note the shape of every value, for lowering.
 
     Raises:
         OperatorError: listing every unknown operator with its count and every malformed parameter of the graph.
@@ -156,14 +158,14 @@ def make_plan(
     bound = bind(graph)
     # only these ask what shapes are: inference over the whole graph is not paid for otherwise
     waiting = any(b is not None and b.op.waits_for_shapes for b in bound[id(graph)])
-    known = infer_shapes(graph, shapes) if waiting and shapes is not None else None
+    known = infer_shapes(graph, shapes) if (waiting or infer) and shapes is not None else None
     placed = place(graph, groups, device) if groups else [device] * len(graph.nodes)
     built = _Builder(bound, run, known).build(graph, placed)
     devices = built.spread_over(placed) if groups else [device] * len(built.program.inputs)
     kinds, names = sparse or {}, (*built.names.arguments, *built.names.auxiliary)
     given = [(v, kinds[n]) for v, n in zip(built.program.inputs, names, strict=True) if n in kinds]
     dispatch_sparse(built.program, given, run)
-    return Plan(graph, built.program, built.names, run, devices, known is not None)
+    return Plan(graph, built.program, built.names, run, devices, waiting)
 
 
 class _Built:
@@ -211,6 +213,8 @@ class _Builder:
             program.steps.append(Step(node.name, op, params, call, inputs, values[index]))
             nodes.append(index)
         program.outputs = [_read(graph, values, head) for head in graph.heads]
+        if self._known is not None and self._known.graph is graph:
+            program.shapes = dict(_known_shapes(self._known, values))
         names = signature(graph)
         variables = {values[i][0]: i for i in names.nodes}
         program.inputs = sorted(variables, key=lambda value: variables[value] in names.states)
@@ -229,6 +233,13 @@ class _Builder:
         built = self.build(graph, [device] * len(graph.nodes))
         built.program.inputs = list(built.variables)  # in one order, states among the arguments
         return Subgraph(graph, built.names.inputs, built.names.outputs, Routine(built.program))
+
+
+def _known_shapes(found: Shapes, values: Sequence[tuple[int, ...]]) -> Iterator[tuple[int, tuple[int, ...]]]:
+    for node, each in enumerate(values):
+        for value, shape in zip(each, found.outputs_of(node), strict=True):
+            if shape is not None and None not in shape:
+                yield value, shape  # type: ignore[misc]
 
 
 def _on(device: Any, call: Callable[..., Any]) -> Callable[..., Any]:

@@ -39,8 +39,8 @@ class Step:
 
     @property
     def kind(self) -> str:
-        """The operator's name; empty for a step that the engine made."""
-        return self.op.name if self.op is not None else ""
+        """The operator's name; for a step that the engine made, what it says of itself."""
+        return self.op.name if self.op is not None else self.params.get("engine", "")
 
 
 @dataclass(slots=True, eq=False)

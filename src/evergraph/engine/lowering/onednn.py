@@ -1,0 +1,61 @@
+"""PyTorch's private fused operators of oneDNN, looked for and tried before anything relies on them."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+
+__all__ = ["Private", "private_operators"]
+
+
+class Private(NamedTuple):
+    """The operators that PyTorch's compiler emits for layers with frozen weights."""
+
+    reorder_convolution: Callable[..., Any]
+    convolution: Callable[..., Any]
+    convolution_sum: Callable[..., Any]
+    convolution_sum_over: Callable[..., Any]
+    reorder_dense: Callable[..., Any]
+    dense: Callable[..., Any]
+
+
+@functools.cache
+def private_operators() -> Private | None:
+    """The operators, where this PyTorch has them and they compute what they should; else None."""
+    if not torch.backends.mkldnn.is_available() or not torch.backends.mkldnn.enabled:
+        return None
+    ops: Any = torch.ops.mkldnn
+    builtin: Any = torch._C  # noqa: SLF001 - looked for, and tried, before it is used
+    try:
+        found = Private(
+            builtin._nn.mkldnn_reorder_conv2d_weight,  # noqa: SLF001
+            ops._convolution_pointwise.default,  # noqa: SLF001
+            ops._convolution_pointwise.binary,  # noqa: SLF001
+            ops._convolution_pointwise_.binary,
+            ops._reorder_linear_weight,  # noqa: SLF001
+            ops._linear_pointwise.default,  # noqa: SLF001
+        )
+        return found if _computes(found) else None
+    except (AttributeError, RuntimeError, TypeError):
+        return None  # another signature, or none: not an error, the plain calls serve
+
+
+def _computes(private: Private) -> bool:
+    """Whether each operator gives what the plain calls give, on one small layer."""
+    with torch.no_grad():
+        data = torch.linspace(-1, 1, 2 * 8 * 4 * 4).reshape(2, 8, 4, 4).to(memory_format=torch.channels_last)
+        weight, bias = torch.linspace(-1, 1, 8 * 8 * 9).reshape(8, 8, 3, 3), torch.linspace(-1, 1, 8)
+        place = ([1, 1], [1, 1], [1, 1], 1)
+        packed = private.reorder_convolution(weight.to_mkldnn(), *place, [2, 8, 4, 4])
+        plain = torch.convolution(data, weight, bias, [1, 1], [1, 1], [1, 1], False, [0, 0], 1)
+        after = ("add", 1.0, "relu", [], None)
+        dense = private.reorder_dense(weight.flatten(1), 2)
+        rows = torch.linspace(-1, 1, 2 * 72).reshape(2, 72)
+        pairs = [
+            (private.convolution(data, packed, bias, *place, "relu", [], ""), plain.relu()),
+            (private.convolution_sum(data, data, packed, bias, *place, *after), (plain + data).relu()),
+            (private.convolution_sum_over(data.clone(), data, packed, bias, *place, *after), (plain + data).relu()),
+            (private.dense(rows, dense, bias, "relu", [], ""), (rows @ weight.flatten(1).T + bias).relu()),
+        ]
+    return all(torch.allclose(a, b, 1e-4, 1e-4) for a, b in pairs)
