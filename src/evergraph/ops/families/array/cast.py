@@ -53,7 +53,13 @@ def _alike(p: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], list[
     return list(shapes), list(shapes)
 
 
-@operator(shape=_alike, dtype=_multicast, outputs=lambda p: p.num_outputs, count="num_outputs")
+@operator(
+    shape=_alike,
+    dtype=_multicast,
+    outputs=lambda p: p.num_outputs,
+    count="num_outputs",
+    names=lambda p, _: [f"data_{i}" for i in range(p.num_outputs)],
+)
 def amp_multicast(*data, num_outputs: int, cast_narrow: bool = False):
     """Arrays in the wider of float16 (bfloat16) and float32 if any has it, or in the narrower with `cast_narrow`.
 

@@ -151,5 +151,9 @@ def _filled_rows(p: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims],
     description={"lhs": "NDArray", "mhs": "NDArray", "rhs": "NDArray"},
 )
 def fill_element_0index(lhs, mhs, rhs):
-    """A copy of lhs (n, m) in which each row has its value of mhs (n,) at its position of rhs (n,)."""
-    return lhs.scatter(1, rhs.to(torch.int64).unsqueeze(1), mhs.to(lhs.dtype).unsqueeze(1))
+    """A copy of lhs (n, m) in which each row has its value of mhs (n,) at its position of rhs (n,).
+
+    A position outside leaves its row as it is.
+    """
+    hit = rhs.to(torch.int64).unsqueeze(1) == torch.arange(lhs.shape[1], device=lhs.device)
+    return torch.where(hit, mhs.to(lhs.dtype).unsqueeze(1), lhs)

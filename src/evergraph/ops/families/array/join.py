@@ -58,7 +58,12 @@ def _channel_sizes(p: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims
     return [whole], [unify(o, found, "an output of SliceChannel") for o in outs]
 
 
-@operator(aliases=("split",), shape=_channel_sizes, outputs=lambda p: p.num_outputs)
+def _numbered(p: Any) -> tuple[str, ...]:
+    # numbered even when there is only one
+    return tuple(f"output{i}" for i in range(p.num_outputs))
+
+
+@operator(aliases=("split",), shape=_channel_sizes, outputs=_numbered)
 def SliceChannel(data, *, num_outputs: int, axis: int = 1, squeeze_axis: bool = False):
     """Data cut into `num_outputs` equal parts along an axis, which `squeeze_axis` takes away if each has length 1."""
     at = normalize_axes(axis, data.dim())[0]
