@@ -131,6 +131,18 @@ class TestStatesBattery(FormatBattery):
         return {"sgd": (eg.Checkpoint({str(i): np.full((2, i + 1), i, "float32") for i in range(3)}), {})}
 
 
+def test_texts_of_python_2_are_utf8_where_they_can_be():
+    found = opened(b"(dS'caf\\xc3\\xa9'\nS'a\\xff'\ns.")
+    assert found.metadata["structure"]["dict"] == [["café", "aÿ"]]
+
+
+def test_rejects_a_symbol_whose_text_is_no_text():
+    # found by the fuzzer: a lone surrogate where UTF-8 is made of it
+    data = (MXNET / "1.6.0/pickle/symbol.p0.pkl").read_bytes().replace(b'"name"', b'"\\ud800"', 1)
+    with pytest.raises(EvergraphError):
+        assert opened(data).graph
+
+
 # -- nothing in a pickle ever runs
 
 

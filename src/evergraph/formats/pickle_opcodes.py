@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from evergraph.errors import UnsafeError, printable
-from evergraph.formats.pickle_values import Global, Span
+from evergraph.formats.pickle_values import Global, OldText, Span
 
 if TYPE_CHECKING:
     from evergraph.formats.pickle_machine import Machine
@@ -129,7 +129,7 @@ def _string(m: "Machine") -> None:
     if len(line) < 2 or line[:1] != line[-1:] or line[:1] not in (b"'", b'"'):
         raise m.damaged("a text without quotes", found=printable(line[:40]))
     try:
-        m.push(_ESCAPE.sub(_unescaped, line[1:-1]).decode("latin-1"))
+        m.push(_old(_ESCAPE.sub(_unescaped, line[1:-1])))
     except ValueError as error:
         raise m.damaged("a text with a wrong escape", found=printable(line[:40])) from error
 
@@ -139,19 +139,22 @@ def _unicode(m: "Machine") -> None:
     m.push(m.text(m.line(), "raw-unicode-escape"))
 
 
-def _strings(code: bytes, form: struct.Struct, encoding: str) -> None:
-    # the texts of Python 2 are bytes: latin-1 keeps each
-    OPERATIONS[code[0]] = lambda m: m.push(m.text(m.cursor.take(m.length(form)), encoding))
+def _old(data: bytes) -> str:
+    return data.decode() if data.isascii() else OldText(data.decode("latin-1"))
 
 
-for _code, _form, _encoding in (
-    (b"T", _I32, "latin-1"),
-    (b"U", _BYTE, "latin-1"),
-    (b"X", _U32, "utf-8"),
-    (b"\x8c", _BYTE, "utf-8"),
-    (b"\x8d", _U64, "utf-8"),
-):
-    _strings(_code, _form, _encoding)
+def _strings(code: bytes, form: struct.Struct) -> None:
+    OPERATIONS[code[0]] = lambda m: m.push(m.text(m.cursor.take(m.length(form))))
+
+
+def _old_strings(code: bytes, form: struct.Struct) -> None:
+    OPERATIONS[code[0]] = lambda m: m.push(_old(m.cursor.take(m.length(form))))
+
+
+for _code, _form in ((b"X", _U32), (b"\x8c", _BYTE), (b"\x8d", _U64)):
+    _strings(_code, _form)
+for _code, _form in ((b"T", _I32), (b"U", _BYTE)):
+    _old_strings(_code, _form)
 
 
 def _spans(code: bytes, form: struct.Struct) -> None:

@@ -6,7 +6,30 @@ from typing import Any
 from evergraph.errors import printable
 from evergraph.stores import Source
 
-__all__ = ["Global", "Record", "Span", "Table", "Unreadable"]
+__all__ = ["Global", "OldText", "Record", "Span", "Table", "Unreadable"]
+
+
+class OldText(str):
+    r"""A text of Python 2, which is bytes: each character stands for one. Most of them are UTF-8.
+
+    >>> OldText(b"caf\xc3\xa9".decode("latin-1")).words
+    'café'
+    """
+
+    __slots__ = ()
+
+    @property
+    def raw(self) -> bytes:
+        """The bytes."""
+        return self.encode("latin-1")
+
+    @property
+    def words(self) -> str:
+        """The text that the bytes mean: UTF-8 where they are that."""
+        try:
+            return self.raw.decode()
+        except UnicodeDecodeError:
+            return str(self)
 
 
 class Span:

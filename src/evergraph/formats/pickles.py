@@ -26,7 +26,7 @@ from evergraph.formats.members import Part
 from evergraph.formats.mxnet_params import V2, V3, array_record, read_array
 from evergraph.formats.pickle_machine import Machine
 from evergraph.formats.pickle_numpy import COMMON, ArrayValue, payload
-from evergraph.formats.pickle_values import Record, Span
+from evergraph.formats.pickle_values import OldText, Record, Span
 from evergraph.formats.pickle_writer import PickleWriter
 from evergraph.formats.tree import Flattened, restore
 from evergraph.graph import Graph, parse, to_json
@@ -363,12 +363,14 @@ def _graph_in(value: Any, source: Source) -> Callable[[], Graph | None] | None:
     text = symbol.state.get("handle") if symbol is not None and isinstance(symbol.state, dict) else None
     if text is None:
         return None
-    if isinstance(text, Span):
-        text = bytes(text.read())
-    data = text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
-    if not isinstance(data, bytes):
+    data = text.read() if isinstance(text, Span) else text.raw if isinstance(text, OldText) else text
+    if isinstance(data, str):
+        # lone surrogates are no UTF-8: the JSON reader says so
+        data = data.encode("utf-8", "surrogatepass")
+    if not isinstance(data, (bytes, memoryview)):
         raise DamagedError("a pickled symbol whose JSON is no text", where=source.name, found=type(text).__name__)
-    return lambda: parse(data, f"{source.name}, the symbol in it")
+    found = bytes(data)
+    return lambda: parse(found, f"{source.name}, the symbol in it")
 
 
 def _symbol_in(value: Any) -> Record | None:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from evergraph.errors import DamagedError, UnsafeError, printable
-from evergraph.formats.pickle_values import Global, Record, Span, Table, Unreadable
+from evergraph.formats.pickle_values import Global, OldText, Record, Span, Table, Unreadable
 from evergraph.tensors import Tensor
 
 __all__ = ["ALONE", "Flattened", "restore"]
@@ -68,7 +68,7 @@ class Flattened:
         if value is None or isinstance(value, (bool, int)):
             return value
         if isinstance(value, str):
-            return str(value)
+            return value.words if isinstance(value, OldText) else str(value)
         if isinstance(value, float):
             return value if math.isfinite(value) else {"float": str(value)}
         if isinstance(value, Tensor):
@@ -133,7 +133,7 @@ class Flattened:
 
 
 def _join(path: str, key: object) -> str:
-    name = key.name if isinstance(key, Global) else str(key)
+    name = key.name if isinstance(key, Global) else key.words if isinstance(key, OldText) else str(key)
     return f"{path}.{name}" if path else name
 
 
