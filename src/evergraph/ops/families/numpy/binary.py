@@ -105,6 +105,10 @@ def _copysign(lhs: Any, rhs: Any) -> Any:
     return torch.where((lhs >= 0) == (rhs >= 0), lhs, -lhs)
 
 
+def _like(scalar: float, data: Any) -> Any:
+    return torch.scalar_tensor(scalar, dtype=data.dtype, device=data.device)
+
+
 def _angle_gradient(saved: Any, grad: Any) -> tuple[Any, Any]:
     # NaN at the origin, where torch has 0
     x1, x2 = saved.args
@@ -151,10 +155,6 @@ scalar_division("_npi_true_divide_scalar", lambda data, s: torch.div(data, s), "
 scalar_division("_npi_rtrue_divide_scalar", lambda data, s: s / data, "scalar / data, floating.")
 
 
-def _like(scalar: float, data: Any) -> Any:
-    return torch.scalar_tensor(scalar, dtype=data.dtype, device=data.device)
-
-
 def _swapped_gradient(saved: Any, grad: Any) -> Any:
     # MXNet takes the two operands for each other here, and models were trained with that
     data, scalar = saved.args
@@ -184,3 +184,45 @@ with_scalar("_npi_ldexp_scalar", lambda data, s: data * 2.0**s, "data times 2 to
 with_scalar(
     "_npi_rldexp_scalar", lambda data, s: s * torch.exp2(data), "scalar times 2 to the power data.", whole=False
 )
+
+
+def _fmax(lhs: Any, rhs: Any) -> Any:
+    # at a tie the gradient goes to lhs; torch.fmax would halve it
+    return torch.where((lhs >= rhs) | _nan(rhs), lhs, rhs)
+
+
+def _fmin(lhs: Any, rhs: Any) -> Any:
+    return torch.where((lhs <= rhs) | _nan(rhs), lhs, rhs)
+
+
+def _nan(data: Any) -> Any:
+    return torch.isnan(data) if data.is_floating_point() else torch.zeros_like(data, dtype=torch.bool)
+
+
+def _floor_divide(lhs: Any, rhs: Any) -> Any:
+    if not lhs.is_floating_point():
+        return torch.floor_divide(lhs, rhs.masked_fill(rhs == 0, 1)).masked_fill(rhs == 0, 0)
+    return torch.div(lhs, rhs, rounding_mode="floor").detach()
+
+
+def _fmod(lhs: Any, rhs: Any) -> Any:
+    if not lhs.is_floating_point():
+        return torch.fmod(lhs, rhs.masked_fill(rhs == 0, 1)).masked_fill(rhs == 0, 0)
+    return torch.fmod(lhs, rhs)
+
+
+def _newer(name: str, function: Callable[[Any, Any], Any], words: str, reverse: bool = False) -> None:
+    """Operators of MXNet 2.0 on two arrays and on an array and a number, and those with the number first."""
+    last = "MXNet 1.9.1 lacks it."
+    arithmetic(f"_npi_{name}", function, f"{words.format('lhs', 'rhs')}\n\n{last}", booleans=False)
+    doc = f"{words.format('data', 'scalar')}\n\n{last}"
+    with_scalar(f"_npi_{name}_scalar", lambda data, s: function(data, _like(s, data)), doc)
+    if reverse:
+        doc = f"{words.format('scalar', 'data')}\n\n{last}"
+        with_scalar(f"_npi_r{name}_scalar", lambda data, s: function(_like(s, data), data), doc)
+
+
+_newer("fmax", _fmax, "The greater of {} and {}, or the one that is not NaN; at a tie the gradient goes to the first.")
+_newer("fmin", _fmin, "The lesser of {} and {}, or the one that is not NaN; at a tie the gradient goes to the first.")
+_newer("fmod", _fmod, "The remainder of {} / {} with the first one's sign.", reverse=True)
+_newer("floor_divide", _floor_divide, "The largest whole number not above {} / {}; no gradient passes.", reverse=True)

@@ -43,3 +43,24 @@ _family("greater", lambda lhs, rhs: lhs > rhs, "is greater than")
 _family("greater_equal", lambda lhs, rhs: lhs >= rhs, "is at least")
 _family("less", lambda lhs, rhs: lhs < rhs, "is less than")
 _family("less_equal", lambda lhs, rhs: lhs <= rhs, "is at most")
+
+
+def _logical(name: str, function: Callable[[Any, Any], Any], words: str) -> None:
+    last = "MXNet 1.9.1 lacks it."
+
+    def body(lhs: Any, rhs: Any) -> Any:
+        return function(lhs, rhs)
+
+    def scalar_body(data: Any, *, scalar: Double = 1.0, is_int: bool = True) -> Any:
+        return function(data, torch.scalar_tensor(bool(scalar), dtype=torch.bool, device=data.device))
+
+    body.__doc__, body.__name__ = f"True where {words.format('lhs', 'rhs')}.\n\n{last}", name
+    scalar_body.__doc__ = f"True where {words.format('data', 'scalar')}.\n\n{last}"
+    scalar_body.__name__ = f"{name}_scalar"
+    register(Operator(f"_npi_{name}", body, shape=broadcast, dtype=fixed_dtype("bool")))
+    register(Operator(f"_npi_{name}_scalar", scalar_body, shape=elementwise, dtype=fixed_dtype("bool")))
+
+
+_logical("logical_and", lambda lhs, rhs: torch.logical_and(lhs, rhs), "neither {} nor {} is 0")
+_logical("logical_or", lambda lhs, rhs: torch.logical_or(lhs, rhs), "{} or {} is not 0")
+_logical("logical_xor", lambda lhs, rhs: torch.logical_xor(lhs, rhs), "just one of {} and {} is not 0")

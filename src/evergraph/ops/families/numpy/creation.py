@@ -75,6 +75,29 @@ def _npi_eye(*, N: Long, M: int | None = None, k: Long = 0, ctx: str = "", dtype
     return (columns - rows == k).to(torch_dtype(dtype))
 
 
+@operator(
+    shape=forward(lambda p: (p.N, p.N if p.M is None else p.M)),
+    dtype=dtype_from("dtype"),
+)
+def _npi_tri(*, N: Long, M: int | None = None, k: int = 0, ctx: str = "", dtype: Number = "float32"):
+    """Ones of shape (N, M) up to the `k`-th diagonal and zeros above it; without `M`, of shape (N, N).
+
+    MXNet 1.9.1 lacks it.
+    """
+    rows, columns = torch.arange(N).unsqueeze(1), torch.arange(N if M is None else M)
+    return (columns - rows <= k).to(torch_dtype(dtype))
+
+
+@operator(shape=forward(lambda _: [(None,), (None,)]), dtype=fixed_dtype("int64"), outputs=2)
+def _npi_tril_indices(*, n: int, k: int = 0, m: int | None = None):
+    """The rows and the columns (int64) of the places up to the `k`-th diagonal of an (n, m) matrix.
+
+    MXNet 1.9.1 lacks it.
+    """
+    found = torch.tril_indices(n, n if m is None else m, k)
+    return found[0], found[1]
+
+
 _plain_range = registry.get("_arange").body
 
 

@@ -9,7 +9,7 @@ from evergraph.ops.families.numpy.shape import ordered_axis
 from evergraph.ops.gradients import with_gradient
 from evergraph.ops.lazy import torch
 from evergraph.ops.registry import operator
-from evergraph.ops.rules import Dims, forward, mapped, unify
+from evergraph.ops.rules import Dims, fixed_dtype, forward, mapped, unify
 from evergraph.ops.types import Double, Shape
 
 __all__ = ["can_look", "square"]
@@ -261,3 +261,86 @@ def _npi_norm(data, *, ord: Double = 2.0, axis: Shape | None = None, keepdims: b
         found = f"{len(axes)} axes, ord {ord:g}"
         raise OperatorError("a norm of this order is not known", expected="1 axis, or 2 and ord 1, 2, inf", found=found)
     return _squaring_its_gradient(torch.linalg.matrix_norm(data, ord, axes, keepdim=keepdims))
+
+
+def _rank_of(values: Any, limit: Any) -> Any:
+    return (values > limit).sum(-1, dtype=torch.int64)
+
+
+def _singular_values(M: Any, hermitian: bool) -> Any:
+    if M.dim() < 2:
+        return (M != 0).any().reshape(1).to(M.dtype)
+    return torch.linalg.eigvalsh(M).abs() if hermitian else torch.linalg.svdvals(M)
+
+
+@operator(shape=forward(lambda _, M: M[:-2]), dtype=fixed_dtype("int64"))
+def _npi_matrix_rank_none_tol(M, *, finfoEps32: float = 0.0, finfoEps64: Double = 0.0, hermitian: bool = False):
+    """How many singular values are greater than the largest times the longer side times the type's epsilon.
+
+    MXNet 1.9.1 lacks it.
+    """
+    values = _singular_values(M.detach(), hermitian)
+    given = finfoEps32 if M.dtype == torch.float32 else finfoEps64
+    ratio = (given or torch.finfo(M.dtype).eps) * max(M.shape[-2:], default=1)
+    return _rank_of(values, values.amax(-1, keepdim=True) * ratio if M.dim() > 1 else 0)
+
+
+@operator(shape=forward(lambda _, M, __: M[:-2]), dtype=fixed_dtype("int64"))
+def _npi_matrix_rank(M, tol, *, hermitian: bool = False):
+    """How many singular values are greater than tol, a number or one for each matrix.
+
+    MXNet 1.9.1 lacks it.
+    """
+    return _rank_of(_singular_values(M.detach(), hermitian), tol.detach().unsqueeze(-1))
+
+
+def _orthogonal_shapes(_: Any, A: Any) -> list[Any]:
+    if len(A) < 2:
+        raise ShapeError("qr takes matrices", found=A)
+    return [(*A[:-1], min(A[-2:])), (*A[:-2], min(A[-2:]), A[-1])]
+
+
+@operator(shape=forward(_orthogonal_shapes), dtype=_solvable_dtype, outputs=2)
+def _npi_qr(A):
+    """Matrices as the product of Q, whose columns are orthonormal, and the upper triangular R.
+
+    MXNet 1.9.1 lacks it.
+    """
+    found = torch.linalg.qr(_solvable(A))
+    return found.Q, found.R
+
+
+def _least_squares_shapes(_: Any, A: Any, B: Any) -> list[Any]:
+    if len(A) != 2 or len(B) not in (1, 2) or A[0] != B[0]:
+        raise ShapeError("lstsq takes a matrix and right sides with as many rows", found=f"{A} and {B}")
+    count = B[1] if len(B) == 2 else 1
+    return [(A[1], *B[1:]), (count if A[0] > A[1] else 0,), (), (min(A),)]
+
+
+def _least_squares_dtype(p: Any, ins: list[str | None], outs: list[str | None]) -> Any:
+    ins, (found, *_) = _solvable_dtype(p, ins, outs)
+    return ins, [found, found, "int32", found]
+
+
+@operator(shape=forward(_least_squares_shapes), dtype=_least_squares_dtype, outputs=4)
+def _npi_lstsq(
+    A, B, *, rcond: Double = -1.0, finfoEps32: float = 0.0, finfoEps64: Double = 0.0, new_default: bool = False
+):
+    """The shortest x for which A x is nearest to B, the squared distances, the rank of A and its singular values.
+
+    Singular values up to `rcond` (the type's epsilon where it is negative, times the longer side with `new_default`)
+    times the largest count as 0. The distances are empty unless A is tall. No gradient passes.
+    MXNet 1.9.1 lacks it.
+    """
+    _least_squares_shapes(None, tuple(A.shape), tuple(B.shape))
+    matrix, right = aligned(_solvable(A.detach()), _solvable(B.detach()))
+    left, values, columns = torch.linalg.svd(matrix, full_matrices=False)
+    ratio = rcond if rcond >= 0 else torch.finfo(matrix.dtype).eps * (max(A.shape) if new_default else 1)
+    large = values > ratio * values.max() if values.numel() else values > 0
+    inverse = torch.where(large, 1 / torch.where(large, values, 1), 0)
+    sides = right if right.dim() == 2 else right.unsqueeze(1)
+    found = columns.mT @ (inverse.unsqueeze(1) * (left.mT @ sides))
+    rank = large.sum(dtype=torch.int32)
+    distance = ((matrix @ found - sides) ** 2).sum(0)
+    distance = distance if A.shape[0] > A.shape[1] else distance[:0]
+    return found.reshape(A.shape[1], *B.shape[1:]), distance, rank, values

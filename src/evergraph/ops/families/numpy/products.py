@@ -89,6 +89,8 @@ def _stack_gradient(saved: Any, grad: Any) -> tuple[Any, Any]:
 
     def added(whole: Any, like: Any) -> Any:
         # MXNet adds up every n-th matrix for a stack of n, whichever axis was broadcast
+        if not grad.numel():
+            return torch.zeros_like(like)
         whole = whole.expand(*grad.shape[:-2], *like.shape[-2:])
         return whole.reshape(-1, *like.reshape(-1, *like.shape[-2:]).shape).sum(0).reshape(like.shape)
 

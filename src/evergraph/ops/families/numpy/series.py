@@ -41,6 +41,18 @@ def _np_cumsum(a, *, axis: int | None = None, dtype: Summed = None):
     return torch.cumsum(_summable(a, kind), ordered_axis(axis, a.dim()), dtype=kind)
 
 
+@operator(shape=mapped(_running), dtype=summed_dtype)
+def _npi_cumprod(a, *, axis: int | None = None, dtype: Summed = None):
+    """The running product along an axis, or through the flattened array, in the input's type or in `dtype`.
+
+    MXNet 1.9.1 lacks it.
+    """
+    kind = torch_dtype(dtype) if dtype else torch.int64 if a.dtype == torch.bool else a.dtype
+    if axis is None:
+        a, axis = a.reshape(-1), 0
+    return torch.cumprod(_summable(a, kind), ordered_axis(axis, a.dim()), dtype=kind)
+
+
 def _summable(a: Any, kind: Any) -> Any:
     # torch adds up in the wanted type; a gradient cannot pass an integer one
     return a if kind.is_floating_point or not a.is_floating_point() else a.detach()

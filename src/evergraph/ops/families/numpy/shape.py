@@ -9,7 +9,7 @@ from evergraph.ops.gradients import with_gradient
 from evergraph.ops.lazy import torch
 from evergraph.ops.registry import operator
 from evergraph.ops.rules import Dims, elementwise, known, mapped, normalize_axes, unify
-from evergraph.ops.schema import Operator
+from evergraph.ops.schema import Operator, Params
 from evergraph.ops.types import Axes, Shape
 
 __all__ = ["atleast_1d", "atleast_2d", "atleast_3d", "coded_shape", "ordered_axis"]
@@ -231,6 +231,29 @@ def _np_moveaxis(a, *, source: Shape, destination: Shape):
     if a.dim() == 0 and not source and not destination:
         return a.clone()
     return torch.movedim(a, source, destination)
+
+
+def _rolled_place(p: Any, rank: int) -> Any:
+    axis = ordered_axis(p.axis, rank)
+    start = p.start + rank if p.start < 0 else p.start
+    if not 0 <= start <= rank:
+        raise ShapeError("rollaxis moves an axis before another, or to the end", expected=f"0 to {rank}", found=p.start)
+    return axis, start - (axis < start)
+
+
+def _rolled(p: Any, sizes: Any) -> Dims:
+    axis, place = _rolled_place(p, len(sizes))
+    rest = [*sizes[:axis], *sizes[axis + 1 :]]
+    return (*rest[:place], sizes[axis], *rest[place:])
+
+
+@operator(shape=mapped(_rolled))
+def _npi_rollaxis(data, *, axis: int, start: int = 0):
+    """One axis moved to stand before the axis `start`.
+
+    MXNet 1.9.1 lacks it.
+    """
+    return torch.movedim(data, *_rolled_place(Params(axis=axis, start=start), data.dim()))
 
 
 @operator(aliases=("_npi_roll",), shape=elementwise)
