@@ -38,7 +38,8 @@ def test_every_node_and_text_of_the_first_form_is_read():
     for node, given in zip(graph.nodes, raw["nodes"], strict=True):
         assert dict(node.attrs) == {**given["param"], **given.get("attr", {})}
         assert [[*e] for e in node.inputs] == [[*e, 0] for e in given["inputs"]]
-        assert node.extra == {"backward_source_id": -1}
+        assert given["backward_source_id"] == -1  # says that there is none
+        assert node.extra == {}
 
 
 def test_subgraphs_are_read_at_every_level():
@@ -88,6 +89,11 @@ def test_keys_that_nobody_knows_are_kept():
     assert again.nodes[0].extra == {"colour": {"a": [1, None, "x"]}}
     assert again.extra == {"author": "me", "n": 1.5}
     assert says(again) == says(graph)
+
+
+def test_a_source_of_gradients_is_kept():
+    graph = parse(plain(', "param": {}, "backward_source_id": 3', ', "param": {}, "backward_source_id": -1'))
+    assert [dict(n.extra) for n in graph.nodes] == [{"backward_source_id": 3}, {}]
 
 
 def test_lists_that_follow_from_the_nodes_may_be_missing():

@@ -13,7 +13,7 @@ NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | NAMES, lambda v: st.lists(v, max_size=2), max_leaves=4
 )
-EXTRA = st.dictionaries(st.sampled_from(["zz", "colour", "backward_source_id"]), VALUES, max_size=2)
+EXTRA = st.dictionaries(st.sampled_from(["zz", "colour"]), VALUES, max_size=2)
 
 
 @st.composite

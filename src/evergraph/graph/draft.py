@@ -1,6 +1,6 @@
 """A graph being changed: nodes in any order, put in order again when the change is done."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -56,15 +56,16 @@ class Draft:
         """Positions of the nodes that the heads need, each after those that it needs itself."""
         return depth_first(self.nodes, self.heads)
 
-    def freeze(self, **changes: Any) -> Graph:
+    def freeze(self, order: Sequence[int] | None = None, **changes: Any) -> Graph:
         """The graph of all nodes that the heads need, in MXNet's order.
 
         Args:
+            order: what `order()` gives, where it is known.
             changes: further fields of the new graph.
         """
-        order = self.order()
+        order = self.order() if order is None else order
         nodes, heads = self.nodes, self.heads
-        if order != list(range(len(nodes))):
+        if list(order) != list(range(len(nodes))):
             place = {old: new for new, old in enumerate(order)}
             nodes = [_moved(nodes[old], place) for old in order]
             heads = [(place[n], output, version) for n, output, version in heads]
@@ -78,7 +79,7 @@ def _moved(node: Node, place: dict[int, int]) -> Node:
     deps = tuple([place[n] for n in node.control_deps])
     if inputs == node.inputs and deps == node.control_deps:
         return node
-    return node.replace(inputs=inputs, control_deps=deps)
+    return Node(node.op, node.name, node.attrs, inputs, deps, node.subgraphs, node.extra)
 
 
 def depth_first(nodes: Sequence[Node], heads: Iterable[Entry]) -> list[int]:
@@ -100,13 +101,16 @@ def depth_first(nodes: Sequence[Node], heads: Iterable[Entry]) -> list[int]:
             for source in pending:
                 if not seen[source]:
                     seen[source] = True
-                    stack.append((source, _needs(nodes[source])))
-                    break
+                    node = nodes[source]
+                    if node.inputs or node.control_deps:
+                        stack.append((source, _needs(node)))
+                        break
+                    order.append(source)  # a variable, as most nodes are: nothing comes before it
             else:
                 order.append(at)
                 stack.pop()
     return order
 
 
-def _needs(node: Node) -> Any:
-    return iter([source for source, *_ in node.inputs] + list(node.control_deps))
+def _needs(node: Node) -> Iterator[int]:
+    return iter([entry[0] for entry in node.inputs] + list(node.control_deps))

@@ -70,9 +70,21 @@ class Node:
 
     def replace(self, **changes: Any) -> "Node":
         """The same node with other values for some fields."""
-        return dataclasses.replace(self, **changes)
+        if changes.keys() - _FIELDS:
+            raise TypeError(f"a node has no {', '.join(sorted(changes.keys() - _FIELDS))}")
+        get = changes.get
+        return Node(
+            get("op", self.op),
+            get("name", self.name),
+            get("attrs", self.attrs),
+            get("inputs", self.inputs),
+            get("control_deps", self.control_deps),
+            get("subgraphs", self.subgraphs),
+            get("extra", self.extra),
+        )
 
 
+_FIELDS = frozenset(f.name for f in dataclasses.fields(Node))
 _set_op, _set_name, _set_attrs, _set_inputs, _set_control_deps, _set_subgraphs, _set_extra = (
     getattr(Node, f.name).__set__ for f in dataclasses.fields(Node)
 )

@@ -1,18 +1,16 @@
 """Symbol JSON of every release, read into a Graph: `docs/formats/symbol-json.md` describes the layouts."""
 
-import gc
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 from evergraph.errors import DamagedError, FormatError, collect, printable
+from evergraph.graph.collector import held_collector
 from evergraph.graph.graph import VARIABLE, Entry, Graph, Node
 from evergraph.graph.strict_json import load_json
 
 __all__ = ["parse"]
 
 _NODE_KEYS = frozenset(("op", "name", "inputs", "attrs", "attr", "param", "control_deps", "subgraphs"))
-_PLAIN_KEYS = frozenset(("op", "name", "inputs", "attrs"))
 _GRAPH_KEYS = frozenset(("nodes", "heads", "arg_nodes", "node_row_ptr", "attrs"))
 _SPELLINGS = ("param", "attr", "attrs")
 
@@ -22,6 +20,7 @@ _MOST_FINDINGS = 1000
 _LARGEST_INDEX = 2**32 - 1
 _ONLY_TEXT = frozenset((str,))
 _NOTHING: Mapping[str, Any] = {}
+_NO_TEXTS: Any = {"": None}
 
 
 def parse(data: bytes, name: str = "symbol JSON") -> Graph:
@@ -43,7 +42,7 @@ def parse(data: bytes, name: str = "symbol JSON") -> Graph:
     >>> graph.heads
     ((0, 0, 0),)
     """
-    with _no_collection():
+    with held_collector():
         return _parse(data, name)
 
 
@@ -61,18 +60,6 @@ def _parse(data: bytes, name: str) -> Graph:
         graph = Graph((), ())
     collect(DamagedError, "the graph's parts are not what they must be", reader.findings, where=name)
     return graph.replace(text=bytes(data)).verify(name)
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Holds Python's cycle collector back: among many new objects, none of them garbage, it takes half of the time."""
-    running = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if running:
-            gc.enable()
 
 
 class _EnoughError(Exception):
@@ -105,7 +92,7 @@ class _Reader:
         if not isinstance(nodes, list):
             self.complain("nodes", "a list", nodes)
             nodes = []
-        found = tuple([self.node(i, n) for i, n in enumerate(nodes)])
+        found = tuple([_usual_node(n) or self.node(i, n) for i, n in enumerate(nodes)])
         self.at = None
         self.argument_nodes(raw.get("arg_nodes"), found)
         attrs = raw.get("attrs", {})
@@ -135,15 +122,16 @@ class _Reader:
             op, name = str(op), str(name)
         self.at = index, name, op
         inputs = self.entries(raw.get("inputs"), "inputs")
-        attrs, rest = raw.get("attrs", {}), {}
-        if raw.keys() - _PLAIN_KEYS or not _texts(attrs):
-            attrs, rest = self.further(raw)
+        attrs, rest = self.further(raw)
         return Node(op, name, attrs, inputs, **rest)
 
     def further(self, raw: dict[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
         """The texts of a node, and its rarer fields."""
         attrs, overridden = self.attributes(raw)
-        rest: dict[str, Any] = {"extra": {k: v for k, v in raw.items() if k not in _NODE_KEYS}}
+        extra = {k: v for k, v in raw.items() if k not in _NODE_KEYS}
+        if extra.get("backward_source_id") == -1:
+            del extra["backward_source_id"]  # what 0.8 and older write on every node: there is no such source
+        rest: dict[str, Any] = {"extra": extra}
         if overridden:
             rest["extra"]["param"] = overridden
         if "control_deps" in raw:
@@ -174,15 +162,13 @@ class _Reader:
         if type(raw) is not list:
             self.complain(place, "a list", raw)
             return ()
-        found = []
+        usual = _usual_entries(raw)
+        if usual is not None:
+            return usual
         for entry in raw:
-            if type(entry) is list and 2 <= len(entry) <= 3:
-                node, output, version = entry if len(entry) == 3 else (*entry, 0)
-                if type(node) is type(output) is type(version) is int and node + output + version <= _LARGEST_INDEX:
-                    found.append((node, output, version))
-                    continue
-            self.complain(f"an entry of {place}", "[node, output] or [node, output, version] in integers", entry)
-        return tuple(found)
+            if _usual_entries([entry]) is None:
+                self.complain(f"an entry of {place}", "[node, output] or [node, output, version] in integers", entry)
+        return ()
 
     def indices(self, raw: Any, place: str) -> tuple[int, ...]:
         if type(raw) is not list:
@@ -221,6 +207,41 @@ class _Reader:
             self.path.pop()
             self.at = node
         return tuple(found)
+
+
+def _usual_node(raw: Any) -> Node | None:
+    """A node as MXNet writes most of them, read at one glance; None where it takes a closer look."""
+    if type(raw) is not dict or "op" not in raw or "name" not in raw or "inputs" not in raw:
+        return None
+    op, name = raw["op"], raw["name"]
+    if "param" in raw:
+        attrs, user = raw["param"], raw.get("attr", _NOTHING)
+        if len(raw) != 5 + ("attr" in raw) or raw.get("backward_source_id") != -1 or not _texts(user):
+            return None
+        if user:
+            attrs = attrs | user if _texts(attrs) and attrs.keys().isdisjoint(user) else _NO_TEXTS
+    else:
+        attrs = raw.get("attrs", _NOTHING) if "attr" not in raw else raw["attr"]
+        if len(raw) != 3 + (attrs is not _NOTHING):
+            return None
+    entries = _usual_entries(raw["inputs"])
+    if entries is None or not (type(op) is type(name) is str and _texts(attrs)):
+        return None
+    return Node(op, name, attrs, entries)
+
+
+def _usual_entries(raw: Any) -> tuple[Entry, ...] | None:
+    if type(raw) is not list:
+        return None
+    found = []
+    for entry in raw:
+        if type(entry) is not list or not 2 <= len(entry) <= 3:
+            return None
+        node, output, version = entry if len(entry) == 3 else (*entry, 0)
+        if not type(node) is type(output) is type(version) is int or node + output + version > _LARGEST_INDEX:
+            return None
+        found.append((node, output, version))
+    return tuple(found)
 
 
 def _texts(attrs: Any) -> bool:

@@ -66,7 +66,7 @@ def dropped(draft: Draft, step: str) -> list[Edit]:
     """An edit for each node that the draft's heads no longer need."""
     needed = set(draft.order())
     gone: list[Node] = [n for i, n in enumerate(draft.nodes) if i not in needed]
-    return [Edit(step, n.name, f"dropped ({printable(n.op)}): no head needs it") for n in gone]
+    return [Edit(step, n.name, f"dropped ({n.op}): no head needs it") for n in gone]
 
 
 @graph_pass("prune")

@@ -35,7 +35,7 @@ class Edit:
     def __str__(self) -> str:
         place = f"{printable(self.node)}: " if self.node else ""
         values = [printable(v) for v in (self.before, self.after) if v is not None]
-        return f"{place}{self.what}" + (f" ({' -> '.join(values)})" if values else "")
+        return f"{place}{printable(self.what)}" + (f" ({' -> '.join(values)})" if values else "")
 
 
 class Context(dict[str, Any]):

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from evergraph.errors import OperatorError, UsageError, collect, printable
 from evergraph.graph import Graph, Node, version_words
+from evergraph.graph.collector import held_collector
 from evergraph.graph.draft import Draft
 from evergraph.passes.binding import Meaning, meaning
 from evergraph.passes.registry import Context, Edit, graph_pass
@@ -54,6 +55,19 @@ class Work:
     errors: list[str] = field(default_factory=list)
     remarks: dict[str, None] = field(default_factory=dict)
     step: str = ""
+    _order: list[int] = field(default_factory=list)
+
+    @property
+    def order(self) -> list[int]:
+        """Positions of the nodes that the heads need, in MXNet's order; none of the steps but one changes it."""
+        if not self._order:
+            self._order = self.draft.order()
+        return self._order
+
+    def add(self, node: Node) -> int:
+        """Append a variable; returns its position."""
+        self._order = []
+        return self.draft.add(node)
 
     def tell(self, node: str, what: str, before: str | None = None, after: str | None = None) -> None:
         """Report a change."""
@@ -138,10 +152,11 @@ def upgrade(graph: Graph, *, pooling_convention: str | None = None) -> Upgraded:
     if pooling_convention not in (None, "full", "valid"):
         raise UsageError("no such pooling convention", expected="full or valid", found=printable(pooling_convention))
     work = Work(Draft(graph), graph.version or 0, pooling_convention)
-    for each in STEPS:
-        if each.until is None or work.version < each.until:
-            work.step = each.name
-            each.function(work)
+    with held_collector():
+        for each in STEPS:
+            if each.until is None or work.version < each.until:
+                work.step = each.name
+                each.function(work)
     what = f"the graph ({version_words(graph.version)}) has texts for inputs that its operators lack"
     collect(OperatorError, what, work.errors, fix="remove these texts from the symbol file, or correct their names")
     # the last step froze the draft

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from evergraph.errors import printable
 from evergraph.graph import Graph, Node, version_words
 from evergraph.graph.draft import Draft
-from evergraph.passes.binding import count_outputs, with_row_pointers
+from evergraph.ops.registry import find
+from evergraph.passes.binding import with_row_pointers
 from evergraph.passes.upgrade import CURRENT, Work, step
 
 __all__ = ["HIDDEN_KEYS", "INITIALIZERS"]
@@ -42,42 +43,45 @@ INITIALIZERS: dict[str, dict[int, str]] = {
 
 @step("spelling", until=10000)
 def _spelling(work: Work) -> None:
-    """Each node's texts stand under attrs, without 0.8's backward_source_id."""
+    """Each node's texts stand under attrs."""
     nodes = work.draft.nodes
     spelled = work.draft.graph.spelling
     if spelled != "attrs":
         kept = {"param": "param and attr", "attr": "attr"}[spelled]
         work.tell("", f"the texts of {sum(bool(n.attrs) for n in nodes)} nodes", kept, "attrs")
     for i, node in enumerate(nodes):
-        if "param" in node.extra:
-            for key, value in node.extra["param"].items():
+        hidden = node.extra.get("param")
+        if hidden is not None:
+            for key, value in hidden.items():
                 work.tell(node.name, f"{key}: the user's text hides the operator's", value, node.attrs[key])
-        if node.extra.keys() & {"backward_source_id", "param"}:
-            rest = {k: v for k, v in node.extra.items() if k not in ("backward_source_id", "param")}
-            nodes[i] = node.replace(extra=rest)
+            nodes[i] = node.replace(extra={k: v for k, v in node.extra.items() if k != "param"})
 
 
 @step("operator names")
 def _operator_names(work: Work) -> None:
     """Operators have the names under which MXNet 1.9.1 registers them."""
     for i, node in enumerate(work.draft.nodes):
-        found = work.meaning(node)
-        if found is not None and found.operator is None:
+        if node.is_variable:
+            continue
+        operator = find(node.op)
+        if operator is None:
             work.remarks[f"operator {printable(node.op)} is not known: its nodes stay as they are"] = None
-        elif found is not None and found.operator is not None and found.operator.name != node.op:
-            work.tell(node.name, "operator renamed", node.op, found.operator.name)
-            work.draft.nodes[i] = node.replace(op=found.operator.name)
+        elif operator.name != node.op:
+            work.tell(node.name, "operator renamed", node.op, operator.name)
+            work.draft.nodes[i] = node.replace(op=operator.name)
 
 
 @step("hidden keys", until=CURRENT)
 def _hidden_keys(work: Work) -> None:
     """Texts that steer training and placement move to __key__, and those of an input to its variable."""
-    for i in work.draft.order():
+    for i in work.order:
         for key in list(work.draft.nodes[i].attrs):
-            hidden = next((h for h in HIDDEN_KEYS if key.endswith(h)), None)
+            if not key.endswith(HIDDEN_KEYS):
+                continue
+            hidden = next(h for h in HIDDEN_KEYS if key.endswith(h))
             if hidden == key:
                 _hide(work, i, key)
-            elif hidden is not None and not work.draft.nodes[i].is_variable:
+            elif not work.draft.nodes[i].is_variable:
                 _hand_on(work, i, key, hidden)
 
 
@@ -107,7 +111,7 @@ def _hand_on(work: Work, index: int, key: str, hidden: str) -> None:
             work.errors.append(f"{words}, and its inputs are {', '.join(names)}")
         return
     variable = work.draft.nodes[target]
-    work.tell(node.name, f"{key} moved to variable {printable(variable.name)} as __{hidden}__")
+    work.tell(node.name, f"{key} moved to variable {variable.name} as __{hidden}__")
     work.set_text(target, f"__{hidden}__", node.attrs[key])
     work.draft.nodes[index] = work.draft.nodes[index].replace(attrs=texts)
 
@@ -127,17 +131,17 @@ def _missing_inputs(work: Work) -> None:
         found = work.meaning(node)
         names = found.inputs if found is not None else None
         for name in (names or ())[len(node.inputs) :]:
-            variable = Node("null", f"{node.name}_{name}" if node.name else name, attrs=dict(node.attrs))
-            work.tell(node.name, f"input {name} added as variable {printable(variable.name)}")
-            entry = (work.draft.add(variable), 0, 0)
+            variable = Node("null", f"{node.name}_{name}" if node.name else name, node.attrs)
+            work.tell(node.name, f"input {name} added as variable {variable.name}")
+            entry = (work.add(variable), 0, 0)
             node = node.replace(inputs=(*node.inputs, entry))
-        work.draft.nodes[i] = node
+            work.draft.nodes[i] = node
 
 
 @step("initializers", until=904)
 def _initializers(work: Work) -> None:
     """Variables that operators initialize in their own way say so in __init__."""
-    for i in work.draft.order():
+    for i in work.order:
         node = work.draft.nodes[i]
         for number, text in INITIALIZERS.get(node.op, {}).items():
             if number < len(node.inputs):
@@ -182,10 +186,10 @@ def _recurrent_outputs(work: Work) -> None:
 @step("order")
 def _order(work: Work) -> None:
     """Nodes that no head needs are dropped, and the rest stand in MXNet's order."""
-    needed = work.draft.order()
+    needed = work.order
     for i in sorted(set(range(len(work.draft.nodes))) - set(needed)):
         node = work.draft.nodes[i]
-        work.tell(node.name, f"dropped ({printable(node.op)}): no head needs it")
+        work.tell(node.name, f"dropped ({node.op}): no head needs it")
     old = [i for i in needed if i < len(work.draft.graph)]
     if moved := sum(a != b for a, b in zip(old, sorted(old), strict=True)):
         work.tell("", f"{moved} nodes moved")
@@ -196,15 +200,14 @@ def _outputs(work: Work) -> None:
     """node_row_ptr counts the outputs that each operator has in 1.9.1."""
     draft = work.draft
     for i, node in enumerate(draft.nodes):
-        count = count_outputs(work.meaning(node))
-        if count is not None and draft.counts[i] not in (None, count):
-            work.tell(node.name, f"number of outputs of {printable(node.op)}", str(draft.counts[i]), str(count))
-        draft.counts[i] = draft.counts[i] if count is None else count
-    for i, node in enumerate(draft.nodes):
         if node.subgraphs:
             draft.nodes[i] = node.replace(subgraphs=tuple(_body(work, node.name, g) for g in node.subgraphs))
-    graph = draft.freeze(spelling="attrs")
-    work.draft = Draft(with_row_pointers(graph))
+    before = [draft.counts[i] for i in work.order]
+    graph = with_row_pointers(draft.freeze(work.order, spelling="attrs"))
+    for node, old, new in zip(graph.nodes, before, graph.output_counts or (), strict=True):
+        if old not in (None, new):
+            work.tell(node.name, f"number of outputs of {node.op}", str(old), str(new))
+    work.draft = Draft(graph)
 
 
 def _body(work: Work, name: str, graph: Graph) -> Graph:
