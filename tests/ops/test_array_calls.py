@@ -98,3 +98,20 @@ def test_rejects_values_that_have_no_answer():
         run("_arange", start=3, stop=1)
     with pytest.raises(ShapeError, match="unknown shape"):
         run("_zeros", shape=(-1, 2))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.int32, torch.uint8, torch.int8])
+@pytest.mark.parametrize("ascending", [False, True])
+def test_the_first_of_equal_values_lead_in_long_rows(dtype, ascending):
+    data = torch.randint(0, 9, (2, 60, 3), generator=torch.Generator().manual_seed(0)).to(dtype)
+    data = data - 4 if dtype.is_signed else data
+    found, places = run("topk", data, axis=1, k=15, ret_typ="both", is_ascend=ascending, dtype="int64")
+    order = torch.sort(data, dim=1, descending=not ascending, stable=True)
+    assert torch.equal(places, order.indices[:, :15])
+    assert torch.equal(found, order.values[:, :15])
+
+
+def test_signed_zeros_are_equal_values():
+    data = torch.tensor([0.0, -0.0] * 8)
+    assert run("topk", data, k=3, dtype="int32").tolist() == [0, 1, 2]
+    assert run("topk", data, k=3, dtype="int32", is_ascend=True).tolist() == [0, 1, 2]

@@ -285,8 +285,12 @@ def squeeze(data, *, axis: Axes | None = None):
     return data.reshape([d for i, d in enumerate(sizes) if i not in axes] or [1])
 
 
+_UNUSED = "1.3.1 to 1.5.1 list it; it never changed anything"
+
+
 @operator(
     aliases=("_npx_shape_array",),
+    retired=dict.fromkeys(("lhs_begin", "lhs_end", "rhs_begin", "rhs_end"), _UNUSED),
     dtype=fixed_dtype("int64"),
     shape=mapped(lambda _, data: (len(data),)),
 )
