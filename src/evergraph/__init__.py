@@ -4,23 +4,42 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from evergraph.api import open, save  # noqa: A004 - what a user calls it
+    from evergraph.api import diff, open  # noqa: A004 - what a user calls it
     from evergraph.checkpoint import Checkpoint
+    from evergraph.converting import convert
     from evergraph.errors import EvergraphError
     from evergraph.graph import Graph
+    from evergraph.saving import save
     from evergraph.tensors import Tensor
+    from evergraph.upgrading import upgrade
+    from evergraph.verifying import verify
 
 __version__ = "0.1.0"
 
-__all__ = ["Checkpoint", "EvergraphError", "Graph", "Tensor", "open", "save"]
+__all__ = [
+    "Checkpoint",
+    "EvergraphError",
+    "Graph",
+    "Tensor",
+    "convert",
+    "diff",
+    "open",
+    "save",
+    "upgrade",
+    "verify",
+]
 
 _HOMES = {
     "Checkpoint": "evergraph.checkpoint",
     "EvergraphError": "evergraph.errors",
     "Graph": "evergraph.graph",
     "Tensor": "evergraph.tensors",
+    "convert": "evergraph.converting",
+    "diff": "evergraph.api",
     "open": "evergraph.api",
-    "save": "evergraph.api",
+    "save": "evergraph.saving",
+    "upgrade": "evergraph.upgrading",
+    "verify": "evergraph.verifying",
 }
 
 

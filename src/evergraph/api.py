@@ -1,12 +1,13 @@
-"""The few names a user needs: open, save."""
+"""Opens checkpoints, and compares them."""
 
 from typing import Any
 
 from evergraph.checkpoint import Checkpoint
+from evergraph.checkpoint.diff import Difference
+from evergraph.checkpoint.diff import diff as compare
 from evergraph.formats.opening import open_checkpoint
-from evergraph.saving import save
 
-__all__ = ["open", "save"]
+__all__ = ["diff", "open"]
 
 
 def open(uri: object, *, format: str | None = None, **options: Any) -> Checkpoint:  # noqa: A001 - what a user calls it
@@ -25,3 +26,15 @@ def open(uri: object, *, format: str | None = None, **options: Any) -> Checkpoin
         StoreError: the bytes cannot be reached.
     """
     return open_checkpoint(uri, format, **options)
+
+
+def diff(first: object, second: object, tolerance: float = 0.0) -> Difference:
+    """Compare two checkpoints, given as such or by their URIs: names, types, shapes, values, graphs.
+
+    Args:
+        first: one of them.
+        second: the other.
+        tolerance: largest absolute difference of two values that counts as none.
+    """
+    one, two = (c if isinstance(c, Checkpoint) else open(c) for c in (first, second))
+    return compare(one, two, tolerance)

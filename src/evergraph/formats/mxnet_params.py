@@ -90,17 +90,20 @@ class MXNetParams(Format):
         if release is not None and release not in RELEASES:
             raise UsageError(f"no release {printable(release)} to write for", expected=", ".join(RELEASES))
         version = RELEASES[release] if release is not None else None
-        records, losses = [], []
+        records, names, losses = [], [], []
         for name, tensor in checkpoint.items():
             record, loss = array_record(tensor, version)
-            records.append(record)
+            if record:
+                records.append(record)
+                names.append(name)
             losses += [f"{printable(name)}: {loss}"] if loss else []
+        losses += [f"metadata: {printable(k)}" for k in checkpoint.metadata]
         if checkpoint.graph is not None and checkpoint.format != self.name:
             losses.append("the graph: save a prefix to keep it (prefix-symbol.json beside prefix-0000.params)")
         own = known(checkpoint, self.name)
         named, reserved = own.get("named", True), own.get("reserved", 0)
         head = struct.pack("<QQQ", MAGIC, reserved, len(records))
-        tail = _names(list(checkpoint) if named else [])
+        tail = _names(names if named else [])
         size = len(head) + len(tail) + sum(len(p) if isinstance(p, bytes) else p.nbytes for r in records for p in r)
 
         def pieces() -> Iterator[Piece]:

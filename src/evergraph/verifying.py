@@ -1,0 +1,93 @@
+"""Is it whole? Opens, checks everything that can be checked, and says all that is wrong."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from evergraph.checkpoint import Checkpoint
+from evergraph.checkpoint.match import match
+from evergraph.errors import EvergraphError, FormatError, GraphError
+from evergraph.formats import by_name
+from evergraph.formats.opening import open_checkpoint
+from evergraph.saving.verify import Report, check_checkpoint
+from evergraph.stores import locate
+
+__all__ = ["verify"]
+
+
+def verify(uri: object, *, format: str | None = None, **options: Any) -> Report:
+    """Check a checkpoint: its table, every value, checksums, sparse parts, its graph, and whether the two fit.
+
+    Args:
+        uri: where it is.
+        format: name of its format, where the content does not tell.
+        options: what the format takes, such as `dec_key=b"..."`.
+
+    Returns:
+        A report that is true where nothing is wrong. Content that cannot be read at all is a finding.
+
+    Raises:
+        StoreError: the bytes cannot be reached.
+
+    >>> import numpy as np, tempfile, os
+    >>> from evergraph.saving import save
+    >>> path = os.path.join(tempfile.mkdtemp(), "w.params")
+    >>> _ = save({"arg:w": np.zeros(3, "float32")}, path, checksum=True)
+    >>> bool(verify(path)), verify(path).checked[1]
+    (True, '1 checksums agree')
+    """
+    name = locate(uri).shown
+    try:
+        checkpoint = _open(uri, format, options)
+        graph = checkpoint.graph
+    except (FormatError, GraphError) as error:
+        return Report(name, findings=(str(error),))
+    report = check_checkpoint(checkpoint, uri)
+    if graph is None:
+        return report
+    checked, findings, notes = _check_graph(checkpoint)
+    return Report(
+        report.name,
+        report.format,
+        (*report.checked, *checked),
+        (*report.findings, *findings),
+        (*report.notes, *notes),
+    )
+
+
+def _open(uri: object, form: str | None, options: Mapping[str, Any]) -> Checkpoint:
+    checkpoint = open_checkpoint(uri, form, **options)
+    known = by_name(checkpoint.format).read_options if checkpoint.format else {}
+    # a whole-file checksum inside the file is compared where the format has one
+    if "crc_check" in known and "crc_check" not in options:
+        return open_checkpoint(uri, form, crc_check=True, **options)
+    return checkpoint
+
+
+def _check_graph(checkpoint: Checkpoint) -> tuple[list[str], list[str], list[str]]:
+    """What is good, wrong, and worth knowing about the graph and its parameters."""
+    from evergraph.passes.check import check
+    from evergraph.passes.upgrade import upgrade
+
+    graph = checkpoint.graph
+    if graph is None:
+        return [], [], []
+    checked, findings, notes = [f"the graph of {len(graph)} nodes is well formed"], [], []
+    try:
+        upgraded = upgrade(graph)
+        notes += upgraded.remarks
+        if upgraded.edits:
+            notes.append(f"the graph is of an older form ({len(upgraded.edits)} changes): see evergraph upgrade")
+        problems = check(upgraded.graph)
+        notes += [str(p) for p in problems]
+        if not problems:
+            checked.append("every operator and parameter of it is known")
+    except EvergraphError as error:
+        notes.append(str(error))
+    if len(checkpoint):
+        found = match(checkpoint, graph, mode="report")
+        if found.ok:
+            checked.append("the graph has all its parameters")
+        findings += [f"another shape: {line}" for line in found.clashes]
+        findings += [f"the graph's parameter {line} is missing" for line in found.missing]
+        notes += [f"not used by the graph: {line}" for line in found.extra]
+    return checked, findings, notes

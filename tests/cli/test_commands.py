@@ -1,0 +1,220 @@
+"""The commands as a user types them: what they say, their JSON, their exit codes."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import evergraph as eg
+from evergraph.cli import main
+from tests.goldens import MXNET, near
+
+LENET = MXNET / "0.9.5" / "checkpoints" / "lenet"
+
+
+@pytest.fixture
+def run(capsys):
+    def call(*words):
+        code = main([str(w) for w in words])
+        out = capsys.readouterr()
+        return code, out.out, out.err
+
+    return call
+
+
+def test_inspect_lists_every_tensor_and_the_graph(run):
+    code, out, _ = run("inspect", LENET)
+    assert code == 0
+    assert "arg:conv1_weight" in out
+    assert "4x1x3x3" in out
+    assert "MXNet 0.9.5" in out
+    assert "Convolution 2" in out
+
+
+def test_inspect_gives_its_report_to_a_program(run):
+    code, out, _ = run("inspect", LENET, "--json", "--values")
+    found = json.loads(out)
+    assert code == 0
+    assert found["tensors"]["arg:fc_bias"]["shape"] == [5]
+    recorded = np.load(f"{LENET}-io.npz")["arg:fc_bias"]
+    assert found["tensors"]["arg:fc_bias"]["values"]["greatest"] == pytest.approx(recorded.max())
+
+
+def test_names_from_files_cannot_take_over_the_terminal(run, tmp_path):
+    eg.save({"arg:\x1b[31mred\n": np.ones(1, "f4")}, tmp_path / "x.params")
+    _, out, _ = run("inspect", tmp_path / "x.params")
+    assert "\x1b" not in out
+    assert "\\x1b[31mred\\n" in out
+
+
+def test_bad_input_is_one_message_and_exit_code_2(run, tmp_path):
+    (tmp_path / "page.params").write_text("<!DOCTYPE html><html>login</html>")
+    code, out, err = run("inspect", tmp_path / "page.params")
+    assert (code, out) == (2, "")
+    assert err.startswith("error: this is an HTML page")
+    assert "Traceback" not in err
+
+
+def test_errors_are_given_to_a_program_too(run, tmp_path):
+    code, out, _ = run("inspect", tmp_path / "none.params", "--json")
+    assert code == 2
+    assert json.loads(out)["error"] == "StoreError"
+
+
+def test_verify_tells_good_from_damaged(run, tmp_path):
+    path = tmp_path / "net.params"
+    eg.save({"arg:w": np.ones(100, "f4")}, path, checksum=True)
+    assert run("verify", path)[0] == 0
+    data = bytearray(path.read_bytes())
+    data[120] ^= 4
+    path.write_bytes(data)
+    code, out, _ = run("verify", path)
+    assert code == 1
+    assert "arg:w: damaged" in out
+    path.write_bytes(data[:200])
+    code, out, _ = run("verify", path)
+    assert code == 1
+    assert "cut short" in out or "larger than the file" in out
+
+
+def test_verify_names_a_missing_parameter(run, tmp_path):
+    shutil.copy(f"{LENET}-symbol.json", tmp_path / "n-symbol.json")
+    opened = eg.open(f"{LENET}-0001.params")
+    eg.save({n: t for n, t in opened.items() if n != "arg:fc_bias"}, tmp_path / "n-0001.params")
+    code, out, _ = run("verify", tmp_path / "n")
+    assert code == 1
+    assert "fc_bias" in out
+
+
+def test_upgrade_writes_what_1_9_1_writes(run, tmp_path):
+    code, out, _ = run("upgrade", LENET, tmp_path / "new", "--check", "--shape", "data=2,1,12,12")
+    assert code == 0
+    assert "written by MXNet 0.9.5" in out
+    assert "outputs are the same" in out
+    assert (tmp_path / "new-symbol.json").read_bytes() == (
+        LENET.parent / "lenet-symbol.upgraded-by-1.9.1.json"
+    ).read_bytes()
+
+
+def test_upgrade_in_place_replaces_both_files(run, tmp_path):
+    for ending in ("-symbol.json", "-0001.params"):
+        shutil.copy(f"{LENET}{ending}", tmp_path / f"n{ending}")
+    code, _, _ = run("upgrade", tmp_path / "n", "--in-place")
+    assert code == 0
+    assert eg.open(tmp_path / "n").graph.version == 10901
+    assert eg.open(tmp_path / "n-0001.params")["arg:fc_bias"].details["version"] == 2
+
+
+def test_upgrade_without_a_target_says_what_to_give(run):
+    code, _, err = run("upgrade", LENET)
+    assert code == 2
+    assert "--in-place" in err
+
+
+def test_convert_there_and_back_gives_the_same_bytes(run, tmp_path):
+    assert run("convert", f"{LENET}-0001.params", tmp_path / "x.safetensors")[0] == 0
+    assert run("convert", tmp_path / "x.safetensors", tmp_path / "back.params")[0] == 0
+    assert (tmp_path / "back.params").read_bytes() == (LENET.parent / "lenet-0001.params").read_bytes()
+
+
+def test_convert_selects_and_renames(run, tmp_path):
+    code, out, _ = run(
+        "convert",
+        f"{LENET}-0001.params",
+        tmp_path / "x.npz",
+        "--only",
+        "conv*",
+        "--drop",
+        "*_bias",
+        "--rename",
+        "^arg:=",
+    )
+    assert code == 0
+    assert list(eg.open(tmp_path / "x.npz")) == ["conv1_weight", "conv2_weight"]
+    assert "renamed arg:conv1_weight -> conv1_weight" in out
+
+
+def test_a_dry_run_writes_nothing(run, tmp_path):
+    code, out, _ = run("convert", LENET, tmp_path / "x.params", "--dry-run")
+    assert code == 0
+    assert "would write" in out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_target_cannot_carry_is_said_before_anything_is_written(run, tmp_path):
+    eg.save({"epoch": "ten", "w": np.ones(2, "f4")}, tmp_path / "a.ckpt")
+    code, _, err = run("convert", tmp_path / "a.ckpt", tmp_path / "a.params")
+    assert code == 2
+    assert "epoch" in err
+    assert "--lossy" in err
+    assert not (tmp_path / "a.params").exists()
+    assert run("convert", tmp_path / "a.ckpt", tmp_path / "a.params", "--lossy")[0] == 0
+
+
+def test_predict_gives_the_recorded_numbers(run, tmp_path):
+    recorded = np.load(f"{LENET}-io.npz")
+    np.save(tmp_path / "x.npy", recorded["in:data"])
+    (tmp_path / "labels.txt").write_text("zero\none\ntwo\nthree\nfour\n")
+    words = ("predict", LENET, "--input", tmp_path / "x.npy", "--labels", tmp_path / "labels.txt", "--engine", "torch")
+    code, out, _ = run(*words, "--json", "--repeat", "2", "--output", tmp_path / "out.npz")
+    assert code == 0
+    found = json.loads(out)
+    best = recorded["out:0"].argmax(1)
+    assert [row["top"][0]["class"] for row in found["predictions"]] == best.tolist()
+    assert found["predictions"][0]["top"][0]["label"] == ["zero", "one", "two", "three", "four"][best[0]]
+    assert found["seconds"]["runs"] == 2
+    near(eg.open(tmp_path / "out.npz")["softmax_output"].numpy(), recorded["out:0"], 1e-5, 1e-5, "saved output")
+
+
+def test_predict_takes_images(run, tmp_path):
+    from PIL import Image
+
+    pixels = np.random.default_rng(0).integers(0, 255, (20, 30), "uint8")
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    words = ("predict", LENET, "-i", tmp_path, "--size", "12x12", "--scale", "0.0039", "--engine", "torch")
+    code, _, err = run(*words)
+    assert code == 2
+    assert "Convolution" in err, "three channels do not fit a grey model, and the error says where"
+
+
+def test_predict_without_an_input_says_which_there_are(run):
+    code, _, err = run("predict", LENET)
+    assert code == 2
+    assert "--input FILE, for data" in err
+
+
+def test_diff_tells_same_from_different(run, tmp_path):
+    eg.save({"w": np.zeros(2, "f4")}, tmp_path / "a.params")
+    eg.save({"w": np.array([0, 0.5], "f4")}, tmp_path / "b.params")
+    assert run("diff", tmp_path / "a.params", tmp_path / "a.params")[0] == 0
+    code, out, _ = run("diff", tmp_path / "a.params", tmp_path / "b.params")
+    assert code == 1
+    assert "by up to 0.5" in out
+
+
+def test_standard_input_is_read():
+    data = (LENET.parent / "lenet-0001.params").read_bytes()
+    done = subprocess.run(
+        [sys.executable, "-m", "evergraph", "inspect", "-"], input=data, capture_output=True, check=True
+    )
+    assert b"arg:conv1_weight" in done.stdout
+
+
+def test_the_demo_agrees_with_the_recorded_numbers(run):
+    code, out, _ = run("demo", "--json")
+    assert code == 0
+    assert json.loads(out)["good"] is True
+
+
+def test_files_are_looked_at_without_torch_or_numpy():
+    code = f"""
+import sys
+from evergraph.cli import main
+main(["inspect", {str(LENET)!r}])
+assert "torch" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    subprocess.run([sys.executable, "-c", "import evergraph, sys; assert 'numpy' not in sys.modules"], check=True)
