@@ -121,7 +121,7 @@ class _Description:
         roles = Counter(name[: len(name) - len(key)] for name, key in bare.items() if name.endswith(key))
         role = max(ROLES, key=lambda r: roles[r]) if any(roles[r] for r in ROLES) else ""
         details = [self._details(t) for t in self.checkpoint.values()]
-        texts = [json.dumps(d, sort_keys=True) for d in details]
+        texts = [json.dumps(d, sort_keys=True) if d else "{}" for d in details]
         common, times = Counter(texts).most_common(1)[0] if texts else ("{}", 0)
         common = common if times > 1 else "{}"
         for (name, tensor), found, text in zip(self.checkpoint.items(), details, texts, strict=True):

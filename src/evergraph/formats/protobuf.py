@@ -1,5 +1,6 @@
 """Protocol buffers on the wire: the fields of a message, walked in a source without touching their contents."""
 
+import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -32,6 +33,7 @@ DEEPEST_GROUP = 64
 _LARGEST = 1 << 64
 
 
+@functools.lru_cache(1 << 12)
 def encode_varint(value: int) -> bytes:
     r"""An unsigned number as a varint.
 

@@ -32,7 +32,8 @@ class Sink(ABC):
 
     def __init__(self, location: Location, total: int | None = None) -> None:
         self.location, self.total, self.position = location, total, 0
-        self._gathered: list[bytes] = []
+        # one buffer: pieces kept apart until they are joined cost two copies, and the heap's pages again and again
+        self._gathered = memoryview(bytearray(GATHER))
         self._waiting = 0
 
     def write(self, data: Any) -> None:
@@ -41,10 +42,10 @@ class Sink(ABC):
         size = len(view)
         self.position += size
         if size < GATHER:
-            self._gathered.append(bytes(view))
-            self._waiting += size
-            if self._waiting >= GATHER:
+            if self._waiting + size > GATHER:
                 self.flush()
+            self._gathered[self._waiting : self._waiting + size] = view
+            self._waiting += size
             return
         self.flush()
         for start in range(0, size, LARGEST):
@@ -52,10 +53,9 @@ class Sink(ABC):
 
     def flush(self) -> None:
         """Write what was gathered."""
-        if self._gathered:
-            block = b"".join(self._gathered)
-            self._gathered, self._waiting = [], 0
-            self._put(block)
+        if self._waiting:
+            waiting, self._waiting = self._waiting, 0
+            self._put(self._gathered[:waiting])
 
     def _put(self, block: Any) -> None:
         self._write(block)
