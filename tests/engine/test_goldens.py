@@ -7,6 +7,7 @@ import torch
 import evergraph
 from evergraph.engine import Executor
 from evergraph.graph import parse
+from evergraph.passes.shapes import infer_shapes
 from evergraph.passes.signature import signature
 from evergraph.passes.upgrade import upgrade
 from tests.engine.checkpoints import Recorded, ident, stems
@@ -56,8 +57,10 @@ def test_runs_gluon_exports_to_their_recorded_outputs(path):
     names = signature(graph)
     saved = evergraph.open(path.parent / path.name.replace("-symbol.json", "-0000.params"))
     given = {k.partition(":")[2] or k: v.torch() for k, v in saved.items()}
-    (data,) = (n for n in names.arguments if n not in given)  # data or data0
+    data, *states = (n for n in names.arguments if n not in given)  # data or data0; initial states are zeros
     given[data] = torch.from_numpy(values["in:data"])
+    shapes = infer_shapes(graph, {n: tuple(v.shape) for n, v in given.items()}).variables()
+    given |= {n: torch.zeros(tuple(shapes[n] or ())) for n in states}  # pyright: ignore
     run = Executor(graph, [given[n] for n in names.arguments], [given[n] for n in names.auxiliary])
     for i, out in enumerate(run.forward()):
         near(out, values[f"out:{i}"], 1e-5, 1e-5, f"output {i}")

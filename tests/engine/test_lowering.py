@@ -325,3 +325,116 @@ def test_training_plans_are_never_lowered():
     graph = chain(("Dropout", "drop", "data"), ("BatchNorm", "bn", f"drop {BN}"))
     plan = make_plan(graph, training=True)
     assert kinds(plan.program) == ["Dropout", "BatchNorm"]
+
+
+def lstm(time, layers=1, order=(0, 1, 2, 3), spelled=("Activation", "elemwise_mul"), size=4, inside=3):
+    """An LSTM spelled out cell by cell; `order` gives the slices of input, forget, transform and output gate."""
+    act, product = spelled
+    lines, inputs = [], [f"x{t}" for t in range(time)]
+    for k in range(layers):
+        h, c = f"h{k}_init", f"c{k}_init"
+        results = []
+        for t, x in enumerate(inputs):
+            n = f"l{k}t{t}_"
+            slices = [(n + "slice", i) for i in order]
+            sigmoid, tanh = {"act_type": "sigmoid"}, {"act_type": "tanh"}
+            lines += [
+                ("FullyConnected", n + "i2h", f"{x} l{k}_i2h_weight l{k}_i2h_bias", {"num_hidden": 4 * size}),
+                ("FullyConnected", n + "h2h", f"{h} l{k}_h2h_weight", {"num_hidden": 4 * size, "no_bias": True}),
+                ("elemwise_add", n + "sum", f"{n}i2h {n}h2h"),
+                ("SliceChannel", n + "slice", n + "sum", {"num_outputs": 4}),
+                (act, n + "i", [slices[0]], sigmoid),
+                (act, n + "f", [slices[1]], sigmoid),
+                (act, n + "g", [slices[2]], tanh),
+                (act, n + "o", [slices[3]], sigmoid),
+                (product, n + "fc", f"{n}f {c}"),
+                (product, n + "ig", f"{n}i {n}g"),
+                ("elemwise_add", n + "c", f"{n}fc {n}ig"),
+                (act, n + "tc", n + "c", tanh),
+                (product, n + "h", f"{n}o {n}tc"),
+            ]
+            h, c = n + "h", n + "c"
+            results.append(h)
+        inputs = results
+    # time before layers, as programs that build graphs step by step write them
+    lines.sort(key=lambda line: int(line[1].split("t")[1].split("_")[0]))
+    shapes = {f"x{t}": (2, inside) for t in range(time)}
+    for k in range(layers):
+        shapes |= {f"l{k}_i2h_weight": (4 * size, size if k else inside), f"l{k}_h2h_weight": (4 * size, size)}
+        shapes |= {f"l{k}_i2h_bias": (4 * size,), f"h{k}_init": (2, size), f"c{k}_init": (2, size)}
+    return lines, inputs, shapes
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (0, 2, 1, 3)])
+@pytest.mark.parametrize("steps", [["recurrences"], None])
+def test_an_lstm_that_is_spelled_out_becomes_one_call_for_each_layer(order, steps):
+    lines, results, shapes = lstm(5, layers=2, order=order)
+    given = (*(f"x{t}" for t in range(5)), "h0_init", "c1_init")
+    graph = chain(*lines, ("Concat", "all", " ".join(results), {"dim": 1, "num_args": 5}), heads=["all", "l0t4_c"])
+    program, report = check(graph, shapes, inputs=given, steps=steps)
+    assert kinds(program).count("lstm") == 2
+    assert len(program.steps) == 3
+    assert len(report["recurrences"]) == 10
+
+
+def test_a_decoder_that_feeds_its_results_back_is_not_batched_over_time():
+    lines, _, shapes = lstm(3)
+    lines = [
+        (
+            op,
+            name,
+            inputs.replace("x1", "l0t0_back").replace("x2", "l0t1_back") if isinstance(inputs, str) else inputs,
+            *rest,
+        )
+        for op, name, inputs, *rest in lines
+    ]
+    for t in (0, 1):
+        place = 1 + next(i for i, line in enumerate(lines) if line[1] == f"l0t{t}_h")
+        lines.insert(place, ("slice_axis", f"l0t{t}_back", f"l0t{t}_h", {"axis": 1, "begin": 0, "end": 3}))
+    program, report = check(chain(*lines), shapes, inputs=("x0", "h0_init", "c0_init"))
+    assert report["recurrences"] == []
+    assert "lstm" not in kinds(program)
+
+
+def test_a_cell_whose_state_others_read_is_not_fused():
+    lines, results, shapes = lstm(3)
+    graph = chain(*lines, ("abs", "seen", "l0t1_c"), heads=[results[-1], "seen"])
+    _, report = check(graph, shapes, inputs=("x0", "x1", "x2", "h0_init", "c0_init"))
+    assert report["recurrences"] == []
+
+
+def test_what_only_resembles_a_cell_is_left_alone():
+    lines, _, shapes = lstm(3)
+    lines = [
+        (op, name, inputs, *([{"act_type": "tanh"}] if name.endswith("_f") else rest))
+        for op, name, inputs, *rest in lines
+    ]
+    _, report = check(chain(*lines), shapes, inputs=("x0", "x1", "x2", "h0_init", "c0_init"))
+    assert report["recurrences"] == []
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("state_outputs", [False, True])
+def test_the_recurrent_operator_runs_on_packed_weights(bidirectional, state_outputs):
+    from evergraph.ops.families.nn.rnn import parameter_count
+
+    attrs = {
+        "mode": "lstm",
+        "state_size": 4,
+        "num_layers": 2,
+        "bidirectional": bidirectional,
+        "state_outputs": state_outputs,
+    }
+    directions = 2 if bidirectional else 1
+    heads = [("rnn", i) for i in range(3 if state_outputs else 1)]
+    graph = chain(("RNN", "rnn", "data parameters state cell", attrs), heads=heads)
+    state = (2 * directions, 3, 4)
+    shapes = {
+        "data": (5, 3, 6),
+        "state": state,
+        "cell": state,
+        "parameters": (parameter_count("lstm", 6, 4, 2, directions),),
+    }
+    program, report = check(graph, shapes, inputs=("data", "state", "cell"))
+    assert report["recurrent weights"] == ["rnn"]
+    assert kinds(program) == ["lstm layers"]

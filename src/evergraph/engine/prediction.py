@@ -195,13 +195,16 @@ class Predictor:
 
     def _on_openvino(self, program: Program, values: Sequence[torch.Tensor]) -> Callable[[Sequence[Any]], list[Any]]:
         lower(program, fuse=False)
-        first, rest = split(program)
+        first, forced = split(program, fastest=False)
         if not first.steps:
             raise ConversionError("OpenVINO can take no part of this graph")
+        if forced.steps:
+            kinds = ", ".join(sorted({printable(s.kind) for s in forced.steps if s.kind}))
+            self._tell(f"a part of the graph runs on torch ({len(forced.steps)} nodes: {kinds})")
+        first, rest = split(program, fastest=self._engine == "auto")
+        if not first.steps:
+            return self._on_torch(program)
         compiled = accelerate(first, values, self._precision)
-        if rest.steps:
-            kinds = ", ".join(sorted({printable(s.kind) for s in rest.steps if s.kind}))
-            self._tell(f"a part of the graph runs on torch ({len(rest.steps)} nodes: {kinds})")
         lower(rest)
         routine = Routine(rest)
         return lambda given: routine([*compiled(given), *given])

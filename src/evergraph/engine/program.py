@@ -88,6 +88,24 @@ class Program:
         """The step that makes each value."""
         return {value: step for step in self.steps for value in step.outputs}
 
+    def sort(self) -> None:
+        """Put the steps into an order in which they can run, as near to the present one as can be."""
+        makers, done = self.makers(), set()
+        ordered: list[Step] = []
+        for first in self.steps:
+            pending = [first]
+            while pending:
+                step = pending[-1]
+                waits = [m for v in step.inputs if (m := makers.get(v)) is not None and id(m) not in done]
+                if waits and id(step) not in done:
+                    pending += waits
+                    continue
+                pending.pop()
+                if id(step) not in done:
+                    done.add(id(step))
+                    ordered.append(step)
+        self.steps = ordered
+
     def prune(self) -> None:
         """Drop the steps and constants that no output needs."""
         needed = set(self.outputs)

@@ -8,20 +8,24 @@ from evergraph.engine.lowering.constants import fold_constants
 from evergraph.engine.lowering.fusion import fuse_layers
 from evergraph.engine.lowering.identities import drop_identities
 from evergraph.engine.lowering.inplace import overwrite_inputs
+from evergraph.engine.lowering.recurrence import fuse_recurrences, pack_recurrences
 from evergraph.engine.lowering.scaling import fold_scalings
 from evergraph.engine.program import Program
 
 __all__ = ["FOLDING", "FUSING", "lower"]
 
 FOLDING: dict[str, Callable[[Program], list[str]]] = {
-    "constants": fold_constants,
     "identities": drop_identities,
+    # before constants are folded: a first cell, whose old states are constants, is a cell like the others
+    "recurrences": fuse_recurrences,
+    "constants": fold_constants,
     "scalings": fold_scalings,
 }
 """Steps that hold on every device, and for an accelerator that takes the lowered module."""
 
 FUSING: dict[str, Callable[[Program], list[str]]] = {
     "layers": fuse_layers,
+    "recurrent weights": pack_recurrences,
     "overwriting": overwrite_inputs,
 }
 """Steps for PyTorch on a CPU, after the folding ones."""

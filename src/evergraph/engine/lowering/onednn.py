@@ -18,6 +18,8 @@ class Private(NamedTuple):
     convolution_sum_over: Callable[..., Any]
     reorder_dense: Callable[..., Any]
     dense: Callable[..., Any]
+    reorder_recurrent: Any
+    recurrent: Any
 
 
 @functools.cache
@@ -35,10 +37,32 @@ def private_operators() -> Private | None:
             ops._convolution_pointwise_.binary,
             ops._reorder_linear_weight,  # noqa: SLF001
             ops._linear_pointwise.default,  # noqa: SLF001
+            getattr(ops, "_reorder_mkldnn_rnn_layer_weight", None),
+            torch.ops.aten.mkldnn_rnn_layer,
         )
-        return found if _computes(found) else None
+        if not _computes(found):
+            return None
+        return found if _computes_recurrences(found) else found._replace(reorder_recurrent=None, recurrent=None)
     except (AttributeError, RuntimeError, TypeError):
         return None  # another signature, or none: not an error, the plain calls serve
+
+
+def _computes_recurrences(private: Private) -> bool:
+    """Whether a packed LSTM layer gives what PyTorch's own gives."""
+    if private.reorder_recurrent is None:
+        return False
+    try:
+        with torch.no_grad():
+            data, state = torch.linspace(-1, 1, 3 * 2 * 8).reshape(3, 2, 8), torch.linspace(-1, 1, 16).reshape(1, 2, 8)
+            weights = [torch.linspace(-1, 1, 32 * 8).reshape(32, 8), torch.linspace(1, -1, 32 * 8).reshape(32, 8)]
+            biases = [torch.linspace(-1, 1, 32), torch.zeros(32)]
+            packed = private.reorder_recurrent(*weights, 8, False, True, False, [3, 2, 8])
+            options = (False, [], 2, 8, 1, True, False, False, False)
+            out, _, last, _ = private.recurrent(data, *packed, *biases, state, state, *options)
+            plain = torch.lstm(data, (state, state), [*weights, *biases], True, 1, 0.0, False, False, False)
+        return torch.allclose(out, plain[0], 1e-4, 1e-5) and torch.allclose(last.reshape(2, 8), plain[2][0], 1e-4, 1e-5)
+    except (AttributeError, RuntimeError, TypeError, ValueError):
+        return False
 
 
 def _computes(private: Private) -> bool:
