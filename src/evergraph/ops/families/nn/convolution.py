@@ -14,6 +14,15 @@ __all__ = ["Convolution", "Deconvolution"]
 
 _TUNE = Literal[None, "fastest", "limited_workspace", "off"]
 _LAYOUT = Literal[None, "NCDHW", "NCHW", "NCW", "NDHWC", "NHWC"]
+_PASSES = ("fwd", "bwd_data", "bwd_filter")
+_HINTS = dict.fromkeys(
+    (
+        *("cudnn_algo_verbose", "cudnn_tensor_core", "cudnn_tensor_core_only"),
+        *(f"cudnn_algo_{each}" for each in _PASSES),
+        *("cudnn_algo_fwd_prec", "cudnn_algo_bwd_prec"),
+    ),
+    "a hint to cuDNN in NVIDIA's builds",
+)
 
 
 def convolved_size(p: Any, space: tuple[int | None, ...]) -> tuple[int | None, ...]:
@@ -73,7 +82,7 @@ def convolve(
     return last(torch.convolution(data, weight, bias, steps, pads, dilates, False, (0,) * rank, groups), layout)
 
 
-@operator(aliases=("_npx_convolution",), shape=_convolved, optional={"bias": lambda p: not p.no_bias})
+@operator(aliases=("_npx_convolution",), shape=_convolved, optional={"bias": lambda p: not p.no_bias}, retired=_HINTS)
 def Convolution(
     data,
     weight,
@@ -167,7 +176,9 @@ def _spread_out(p: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], 
     return ins, [out]
 
 
-@operator(aliases=("_npx_deconvolution",), shape=_spread_out, optional={"bias": lambda p: not p.no_bias})
+@operator(
+    aliases=("_npx_deconvolution",), shape=_spread_out, optional={"bias": lambda p: not p.no_bias}, retired=_HINTS
+)
 def Deconvolution(
     data,
     weight,

@@ -33,7 +33,7 @@ def _weights(p: Any, data: Any) -> dict[str, Any]:
     return {"weight": (p.num_filter, inside, *p.kernel), "bias": (p.num_filter,)}
 
 
-def _taps(p: Any, size: tuple[int, ...], offset: Any) -> tuple[Any, Any]:
+def _taps(p: Any, offset: Any) -> tuple[Any, Any]:
     """Y and x of every sample, (n * groups, taps, h', w'), in pixels."""
     groups = p.num_deformable_group
     n, _, high, wide = offset.shape
@@ -66,11 +66,10 @@ def _sampled(data: Any, y: Any, x: Any, groups: int) -> Any:
     return F.grid_sample(image, grid.flatten(1, 2), mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
-def _product(columns: Any, weight: Any, bias: Any, groups: int, size: tuple[int, int]) -> Any:
-    """Columns (n, c, taps, h' * w') times weight (f, c / groups, *kernel)."""
-    n = columns.shape[0]
+def _product(columns: Any, n: int, weight: Any, bias: Any, groups: int, size: tuple[int, ...]) -> Any:
+    """Columns (n * deformable groups, their channels, taps * h' * w') times weight (f, c / groups, *kernel)."""
     filters = weight.reshape(groups, weight.shape[0] // groups, -1)
-    columns = columns.reshape(n, groups, filters.shape[2], -1)
+    columns = columns.reshape(n, groups, filters.shape[2], math.prod(size))
     out = torch.matmul(filters, columns).reshape(n, weight.shape[0], *size)
     return out if bias is None else out + bias.reshape(1, -1, 1, 1)
 
@@ -102,14 +101,14 @@ def DeformableConvolution(
     (n, 2 * deformable groups * taps, h', w'; y before x) and sampled bilinearly, 0 outside.
     """
     p = Params(kernel=kernel, stride=stride, dilate=dilate, pad=pad, num_deformable_group=num_deformable_group)
-    n, c, h, w = data.shape
-    y, x = _taps(p, (h, w), offset)
+    h, w = data.shape[2:]
+    y, x = _taps(p, offset)
     inside = (y >= 0) & (x >= 0) & (y < h) & (x < w)
     # beyond the last row or column its values go on, up to a pixel's width; from there on offsets have no gradient
     y, x = torch.where(y < h - 1, y, h - 1), torch.where(x < w - 1, x, w - 1)
     # a sample outside goes far away, where all is 0
     columns = _sampled(data, torch.where(inside, y, -2 * h), x, num_deformable_group)
-    return _product(columns.reshape(n, c, y.shape[1], -1), weight, bias, num_group, tuple(offset.shape[2:]))
+    return _product(columns, len(data), weight, bias, num_group, tuple(offset.shape[2:]))
 
 
 @operator(
@@ -142,11 +141,10 @@ def ModulatedDeformableConvolution(
     Outside of data samples fade to 0 over one pixel.
     """
     p = Params(kernel=kernel, stride=stride, dilate=dilate, pad=pad, num_deformable_group=num_deformable_group)
-    n, c, h, w = data.shape
-    y, x = _taps(p, (h, w), offset)
+    y, x = _taps(p, offset)
     columns = _sampled(data, y, x, num_deformable_group)
     columns = columns.reshape(*columns.shape[:2], *y.shape[1:]) * mask.reshape(y.shape).unsqueeze(1)
-    return _product(columns.reshape(n, c, y.shape[1], -1), weight, bias, num_group, tuple(offset.shape[2:]))
+    return _product(columns, len(data), weight, bias, num_group, tuple(offset.shape[2:]))
 
 
 DeformableConvolution.parameter_shapes(_weights)

@@ -68,7 +68,7 @@ def GroupNorm(data, gamma, beta, *, num_groups: int = 1, eps: float = 1e-5, outp
     out = torch.group_norm(data, num_groups, gamma, beta, eps)
     if not output_mean_var:
         return out
-    groups = data.detach().reshape(data.shape[0], num_groups, -1)
+    groups = data.detach().flatten(1).unflatten(1, (num_groups, -1))
     var, mean = torch.var_mean(groups, 2, correction=0)
     return out, mean, torch.sqrt(var + eps)
 

@@ -33,10 +33,10 @@ def _softmaxed(p: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], l
 def _groups(data: Any, multi_output: bool, preserve_shape: bool) -> Any:
     """The data as (samples, classes, positions)."""
     if multi_output:
-        return data.reshape(data.shape[0], data.shape[1], -1)
+        return data.flatten(2)
     if preserve_shape:
-        return data.reshape(-1, data.shape[-1], 1)
-    return data.reshape(data.shape[0], -1, 1)
+        return data.flatten(0, -2).unsqueeze(2)
+    return data.flatten(1).unsqueeze(2)
 
 
 def _class_gradient(out: Any, label: Any, p: Any) -> Any:

@@ -42,7 +42,7 @@ def _grid(p: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], list[D
 
 
 def _affine(theta: Any, size: tuple[int, int]) -> Any:
-    return F.affine_grid(theta.reshape(-1, 2, 3), [theta.shape[0], 1, *size], align_corners=True)
+    return torch.affine_grid_generator(theta.reshape(theta.shape[0], 2, 3), [theta.shape[0], 1, *size], True)
 
 
 def _steps(number: int, like: Any) -> Any:

@@ -34,7 +34,7 @@ def im2col(data, *, kernel: Shape, stride: Shape = (), dilate: Shape = (), pad: 
         x = x.unfold(axis, e * (k - 1) + 1, s)[..., ::e]
     # (n, c, *positions, *kernel) to (n, c, *kernel, *positions)
     order = (0, 1, *range(2 + rank, 2 + 2 * rank), *range(2, 2 + rank))
-    return x.permute(order).reshape(data.shape[0], data.shape[1] * math.prod(kernel), -1)
+    return x.permute(order).flatten(2 + rank).flatten(1, 1 + rank)
 
 
 def _image(p: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], list[Dims]]:
