@@ -66,7 +66,9 @@ class Draft:
         order = self.order() if order is None else order
         nodes, heads = self.nodes, self.heads
         if list(order) != list(range(len(nodes))):
-            place = {old: new for new, old in enumerate(order)}
+            place = [0] * len(nodes)
+            for new, old in enumerate(order):
+                place[old] = new
             nodes = [_moved(nodes[old], place) for old in order]
             heads = [(place[n], output, version) for n, output, version in heads]
         counts = [self.counts[old] for old in order]
@@ -74,7 +76,9 @@ class Draft:
         return self.graph.replace(nodes=tuple(nodes), heads=tuple(heads), row_ptr=rows, **changes)
 
 
-def _moved(node: Node, place: dict[int, int]) -> Node:
+def _moved(node: Node, place: list[int]) -> Node:
+    if not node.inputs and not node.control_deps:
+        return node
     inputs = tuple([(place[n], output, version) for n, output, version in node.inputs])
     deps = tuple([place[n] for n in node.control_deps])
     if inputs == node.inputs and deps == node.control_deps:

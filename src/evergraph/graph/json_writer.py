@@ -16,6 +16,7 @@ _ESCAPED = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 # lone surrogates outside U+DC80 to U+DCFF stand for no byte of a file: they came from an escape, and go back to it
 _SPECIAL = re.compile('[\\\\"\n\r\t\ud800-\udc7f\udd00-\udfff]')
 _ONE_LINE = 10
+_FEW_ENTRIES = tuple("[" + ", ".join(["[%d, %d, %d]"] * n) + "]" for n in range(_ONE_LINE + 1))
 
 
 def to_json(graph: Graph) -> bytes:
@@ -79,10 +80,7 @@ def _members(node: Node, indent: int, quote: Callable[[str], str]) -> str:
         keys = sorted(attrs) if quote is encode_basestring else sorted(attrs, key=_bytes)
         texts = [f"{quote(k)}: {quote(attrs[k])}" for k in keys]
         found += f'{separator}"attrs": {_object(texts, indent + 2)}'
-    if len(node.inputs) <= _ONE_LINE:
-        found += f'{separator}"inputs": {[[*entry] for entry in node.inputs]}'  # Python lists numbers as MXNet does
-    else:
-        found += f'{separator}"inputs": {_entries(node.inputs, indent + 2)}'
+    found += f'{separator}"inputs": {_entries(node.inputs, indent + 2)}'
     if node.control_deps:
         found += f'{separator}"control_deps": {_array(map(str, node.control_deps), indent + 2)}'
     if node.subgraphs:
@@ -106,7 +104,9 @@ def _subgraphs(graphs: Sequence[Graph], indent: int) -> str:
 
 
 def _entries(entries: Sequence[Entry], indent: int) -> str:
-    return _array([str([*entry]) for entry in entries], indent)
+    if len(entries) <= _ONE_LINE:
+        return _FEW_ENTRIES[len(entries)] % sum(entries, ())
+    return _array([f"[{node}, {output}, {version}]" for node, output, version in entries], indent)
 
 
 def _array(items: Iterable[str], indent: int) -> str:

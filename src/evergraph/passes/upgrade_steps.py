@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from evergraph.errors import printable
-from evergraph.graph import Graph, Node, version_words
+from evergraph.graph import VARIABLE, Graph, Node, version_words
 from evergraph.graph.draft import Draft
 from evergraph.ops.registry import find
 from evergraph.passes.binding import with_row_pointers
@@ -61,7 +61,7 @@ def _spelling(work: Work) -> None:
 def _operator_names(work: Work) -> None:
     """Operators have the names under which MXNet 1.9.1 registers them."""
     for i, node in enumerate(work.draft.nodes):
-        if node.is_variable:
+        if node.op == VARIABLE:
             continue
         operator = find(node.op)
         if operator is None:
@@ -74,15 +74,18 @@ def _operator_names(work: Work) -> None:
 @step("hidden keys", until=CURRENT)
 def _hidden_keys(work: Work) -> None:
     """Texts that steer training and placement move to __key__, and those of an input to its variable."""
-    for i in work.order:
-        for key in list(work.draft.nodes[i].attrs):
-            if not key.endswith(HIDDEN_KEYS):
-                continue
-            hidden = next(h for h in HIDDEN_KEYS if key.endswith(h))
-            if hidden == key:
+    nodes = work.draft.nodes
+    for_inputs: dict[int, list[str]] = {}
+    for i, node in enumerate(nodes):
+        for key in [k for k in node.attrs if k.endswith(HIDDEN_KEYS)]:
+            if key in HIDDEN_KEYS:
                 _hide(work, i, key)
-            elif not work.draft.nodes[i].is_variable:
-                _hand_on(work, i, key, hidden)
+            elif node.op != VARIABLE:
+                for_inputs.setdefault(i, []).append(key)
+    # the last one wins, in MXNet's order; a node that no head needs is not looked at
+    for i in work.order if for_inputs else ():
+        for key in for_inputs.get(i, ()):
+            _hand_on(work, i, key, next(h for h in HIDDEN_KEYS if key.endswith(h)))
 
 
 def _hide(work: Work, index: int, key: str) -> None:
@@ -126,29 +129,30 @@ def _variable(nodes: list[Node], node: Node, names: Sequence[str], wanted: str) 
 @step("missing inputs", until=900)
 def _missing_inputs(work: Work) -> None:
     """Auxiliary states, which 0.8 and older left out, become variables."""
-    for i in range(len(work.draft.nodes)):
-        node = work.draft.nodes[i]
+    nodes = work.draft.nodes
+    for i, node in enumerate(tuple(nodes)):
         found = work.meaning(node)
-        names = found.inputs if found is not None else None
-        for name in (names or ())[len(node.inputs) :]:
-            variable = Node("null", f"{node.name}_{name}" if node.name else name, node.attrs)
-            work.tell(node.name, f"input {name} added as variable {variable.name}")
-            entry = (work.add(variable), 0, 0)
-            node = node.replace(inputs=(*node.inputs, entry))
-            work.draft.nodes[i] = node
+        missing = (found.inputs or ())[len(node.inputs) :] if found is not None else ()
+        if missing:
+            added = [Node(VARIABLE, f"{node.name}_{n}" if node.name else n, node.attrs) for n in missing]
+            entries = tuple((work.add(variable), 0, 0) for variable in added)
+            nodes[i] = node.replace(inputs=node.inputs + entries)
+            for name, variable in zip(missing, added, strict=True):
+                work.tell(node.name, f"input {name} added as variable {variable.name}")
 
 
 @step("initializers", until=904)
 def _initializers(work: Work) -> None:
     """Variables that operators initialize in their own way say so in __init__."""
+    nodes = work.draft.nodes
     for i in work.order:
-        node = work.draft.nodes[i]
-        for number, text in INITIALIZERS.get(node.op, {}).items():
-            if number < len(node.inputs):
-                variable = node.inputs[number][0]
-                target = work.draft.nodes[variable]
-                if target.is_variable and "__init__" not in target.attrs:
-                    work.set_text(variable, "__init__", text)
+        if nodes[i].op not in INITIALIZERS:
+            continue
+        inputs = nodes[i].inputs
+        for number, text in INITIALIZERS[nodes[i].op].items():
+            target = inputs[number][0] if number < len(inputs) else i
+            if nodes[target].op == VARIABLE and "__init__" not in nodes[target].attrs:
+                work.set_text(target, "__init__", text)
 
 
 @step("axes", until=905)
