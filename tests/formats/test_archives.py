@@ -75,7 +75,7 @@ def test_an_artifact_opens_with_what_stands_beside_it(pack):
     assert (found.metadata["epoch"], found.metadata["epochs"]) == (2, [1, 2])
     assert found.metadata["input_shapes"] == {"data": [1, 1, 28, 28]}
     assert found.metadata["labels"] == "synset.txt"
-    assert found.metadata["archive"]["members"] == list(artifact())
+    assert found.details["archive"]["members"] == list(artifact())
     assert opened(pack(artifact()), epoch=1).metadata["epoch"] == 1
 
 
@@ -121,7 +121,7 @@ def test_one_of_several_is_chosen_by_its_name(pack):
 
 def test_a_model_servers_archive_keeps_its_manifest():
     files = artifact() | {"MAR-INF/MANIFEST.json": json.dumps({"model": {"modelName": "lenet"}}).encode()}
-    assert opened(zipped(files)).metadata["archive"]["manifest"] == {"model": {"modelName": "lenet"}}
+    assert opened(zipped(files)).details["archive"]["manifest"] == {"model": {"modelName": "lenet"}}
 
 
 def test_a_compressed_file_opens_as_what_it_holds():

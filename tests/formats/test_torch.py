@@ -108,7 +108,7 @@ def test_nested_values_keep_their_structure(tmp_path, save):
     (tmp_path / "a.pth").write_bytes(save(value))
     found = eg.open(tmp_path / "a.pth")
     assert list(found) == ["state_dict.encoder.weight", "state_dict.decoder.weight", "optimizer.state.0.step"]
-    assert found.metadata["aliases"] == {"state_dict.decoder.weight": "state_dict.encoder.weight"}
+    assert found.details["aliases"] == {"state_dict.decoder.weight": "state_dict.encoder.weight"}
     eg.save(found.replace(), tmp_path / "b.pth")
     again = torch.load(tmp_path / "b.pth", weights_only=True)
     tensors = again.pop("state_dict"), value.pop("state_dict")

@@ -40,7 +40,7 @@ class Archive(Format):
         return head.startswith((LOCAL, GZIP)) or (head.startswith(END) and source.size >= 22) or looks_like_tar(head)
 
     def read(self, source: Source, **options: Any) -> Checkpoint:
-        """The checkpoint inside, as its own format; the metadata says what the archive holds.
+        """The checkpoint inside, as its own format; `details["archive"]` says what the archive holds.
 
         Members stay where they are: stored ones are read in place, compressed ones unpacked once to memory or to an
         unnamed temporary file.
@@ -60,8 +60,7 @@ class Archive(Format):
             return by_content(content).read(content, **options)
         checkpoint = bundle.open(**options)
         noted = {"kind": kind, "members": bundle.names[:1000]} | _mar(bundle)
-        metadata = {**checkpoint.metadata, "archive": noted}
-        return checkpoint.replace(metadata=metadata)
+        return checkpoint.replace(details={**checkpoint.details, "archive": noted})
 
 
 def _opened(source: Source) -> tuple[str, Bundle | None]:

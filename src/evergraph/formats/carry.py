@@ -18,7 +18,7 @@ from evergraph.checkpoint import Checkpoint
 from evergraph.errors import ConversionError, DamagedError, IntegrityError, printable
 from evergraph.formats.plain_json import from_plain, to_plain
 from evergraph.graph import Graph, parse, to_json
-from evergraph.tensors import DENSE, DTYPES, MAP, NONE, TEXT, Computed, Held, Tensor
+from evergraph.tensors import CSR, DENSE, DTYPES, MAP, NONE, ROW_SPARSE, TEXT, Computed, Held, Tensor
 
 __all__ = ["CARRY", "KEY", "Carried", "Target", "describe", "known", "restore"]
 
@@ -31,6 +31,11 @@ CARRY = "True (the default): keep what the target has no place for in a manifest
 VERSION = 1
 ROLES = ("arg:", "aux:")
 _MAIN_PARTS = {MAP: "values"}
+_PARTS = {
+    CSR: {"data", "indices", "indptr"},
+    ROW_SPARSE: {"data", "indices"},
+    MAP: {"keys", "values", "status"},
+}
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -228,7 +233,8 @@ def _bare_names(checkpoint: Checkpoint, target: Target) -> dict[str, str]:
 
 def _unused(name: str, taken: set[str], target: Target) -> str:
     """A name that the target accepts and no other entry has; it is taken from then on."""
-    stem = name.encode("utf-8", "backslashreplace").decode()
+    # a NUL ends a name wherever C reads it: no number behind it makes it another
+    stem = name.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
     found, number = stem, 1
     while found in taken or not target.accepts(found):
         number += 1
@@ -377,7 +383,7 @@ def _foreign(stored: Checkpoint, found: str, expected: str) -> DamagedError:
 
 
 def _restore_tensors(stored: Checkpoint, manifest: Mapping[str, Any]) -> dict[str, Tensor]:
-    role, common = str(manifest.get("role", "")), from_plain(manifest.get("common", {}))
+    role, common = str(manifest.get("role", "")), _mapping(from_plain(manifest.get("common", {})))
     entries: dict[str, dict[str, Any]] = manifest.get("entries", {})
     homes = {_part(p)["tensor"]: key for key, e in entries.items() for p in e.get("parts", {}).values()}
     missing = [name for name in homes if name not in stored]
@@ -408,7 +414,7 @@ def _part(part: Any) -> dict[str, Any]:
 
 
 def _restore_entry(stored: Checkpoint, key: str, entry: Mapping[str, Any], common: Mapping[str, Any]) -> Tensor:
-    details = from_plain(entry["details"]) if "details" in entry else common
+    details = _mapping(from_plain(entry["details"])) if "details" in entry else common
     storage = entry.get("storage", DENSE)
     if storage == DENSE or (not entry.get("parts") and key in stored):
         return _restore_array(stored, key, entry, details)
@@ -417,13 +423,37 @@ def _restore_entry(stored: Checkpoint, key: str, entry: Mapping[str, Any], commo
     if storage in (TEXT, NONE):
         content = from_plain(entry.get("content", ""))
         data = content if isinstance(content, bytes) else content.encode("utf-32-le")
-        return Tensor(kind, shape, Held(data), storage, details=details)
+        return Tensor(kind, None if shape is None else _sizes(shape), Held(data), storage, details=details)
     parts = {}
     for name, part in entry["parts"].items():
         found = _part(part)
-        parts[name] = _restore_array(stored, found["tensor"], found, from_plain(found.get("details", {})))
+        parts[name] = _restore_array(stored, found["tensor"], found, _mapping(from_plain(found.get("details", {}))))
     main = parts[_MAIN_PARTS.get(storage, "data")]
-    return Tensor(kind, _sizes(shape), main.blob, str(storage), MappingProxyType(parts), details)
+    tensor = Tensor(kind, _sizes(shape), main.blob, storage, MappingProxyType(parts), details)
+    if not _fits(tensor):
+        raise ValueError(f"the parts of {key!r} make no {storage} tensor")
+    return tensor
+
+
+def _fits(tensor: Tensor) -> bool:
+    """Whether the parts' shapes and types belong together; their values are checked when they are used."""
+    parts, shape = tensor.parts, tensor.shape or ()
+    if set(parts) != _PARTS.get(tensor.storage):
+        return False
+    if tensor.storage == MAP:
+        return True
+    data, whole = parts["data"].shape or (), [p for n, p in parts.items() if n != "data"]
+    if parts["data"].dtype != tensor.dtype or any(p.ndim != 1 or p.dtype.kind not in "iu" for p in whole):
+        return False
+    if tensor.storage == CSR:
+        return len(shape) == 2 and data == parts["indices"].shape
+    return len(shape) > 0 and data == (parts["indices"].size, *shape[1:])
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError(f"{value!r} are no details")
+    return value
 
 
 def _restore_array(stored: Checkpoint, key: str, entry: Mapping[str, Any], details: Mapping[str, Any]) -> Tensor:
@@ -439,6 +469,6 @@ def _restore_array(stored: Checkpoint, key: str, entry: Mapping[str, Any], detai
 
 
 def _sizes(shape: Any) -> tuple[int, ...]:
-    if not isinstance(shape, tuple) or any(type(d) is not int or d < 0 for d in shape):
+    if not isinstance(shape, tuple) or any(type(d) is not int or not 0 <= d < 1 << 63 for d in shape):
         raise ValueError(f"{shape!r} is no shape")
     return shape

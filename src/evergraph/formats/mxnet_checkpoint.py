@@ -20,7 +20,7 @@ __all__ = ["MXNetCheckpoint", "MXNetSymbol", "open_pair", "prefix_bundle", "spli
 
 ROLES = ("arg:", "aux:")
 _TARGET = re.compile(r"(?P<prefix>.*?)(-symbol\.json|-(?P<epoch>\d{4,})\.params)?")
-_OWN = ("epoch", "epochs", "prefix", "input_shapes", "labels", "hyperparameters", "archive")
+_OWN = ("epoch", "epochs", "prefix", "input_shapes", "labels", "hyperparameters")
 """Metadata that says where a checkpoint was found, and is made again when it is opened."""
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from evergraph.checkpoint import Checkpoint
 from evergraph.errors import DamagedError, FormatError, printable
 from evergraph.formats.base import File, Format, Layout
-from evergraph.formats.carry import CARRY, ROLES, Target, describe, restore
+from evergraph.formats.carry import CARRY, ROLES, Target, describe, known, restore
 from evergraph.formats.pickle_machine import Machine
 from evergraph.formats.pickle_values import Global, Table, Unreadable
 from evergraph.formats.pickle_writer import PickleWriter
@@ -30,6 +30,7 @@ NEWEST = 10
 MAX_PICKLE = 1 << 28
 MAX_MANIFEST = 1 << 28
 _FOLDER = "archive"
+FORMS = ("torch", "torch-legacy", "torch-tar")
 
 TARGET = Target(
     "torch",
@@ -75,7 +76,8 @@ class TorchZip(Format):
         manifest = table.members.get(f"{root}{MANIFEST}")
         if manifest is None or not options.get("carried", True):
             return found
-        return _original(restore(found, manifest.content(MAX_MANIFEST).decode("utf-8", "surrogateescape")), source)
+        text = manifest.content(MAX_MANIFEST).decode("utf-8", "surrogateescape")
+        return restore(found, text).replace(original=source)
 
     def plan(self, checkpoint: Checkpoint, target: Location, **options: Any) -> Layout:
         """One archive that `torch.load(..., weights_only=True)` reads: the kept structure, or a flat state dict."""
@@ -83,19 +85,19 @@ class TorchZip(Format):
         if (layout := self.unchanged(checkpoint, target, options)) is not None:
             return layout
         structured = _has_structure(checkpoint)
-        kept = {
-            k: v for k, v in checkpoint.metadata.items() if k != "aliases" and not (structured and k == "structure")
-        }
+        own = _known(checkpoint)
+        kept = {k: v for k, v in checkpoint.metadata.items() if not (structured and k == "structure")}
         carried = describe(checkpoint.replace(metadata=kept), TARGET, options.get("carry", True))
         losses = list(carried.losses)
         value: Any = Table("collections.OrderedDict", carried.tensors)
+        value.state, _ = rebuild(own.get("state"), {})
         if structured:
             value, left = rebuild(checkpoint.metadata["structure"], checkpoint)
             if left and isinstance(value, dict):
                 value.update({n: checkpoint[n] for n in left})
             elif left:
                 losses += [f"{printable(n)}: it has no place in the kept structure" for n in left]
-        pickled = _Pickled(_aliases(checkpoint))
+        pickled = _Pickled(_aliases(checkpoint, own.get("aliases")))
         entries = [Entry(f"{_FOLDER}/data.pkl", pickled.pieces(value)), Entry(f"{_FOLDER}/byteorder", [b"little"])]
         if carried.manifest:
             entries.append(Entry(f"{_FOLDER}/{MANIFEST}", [carried.manifest.encode("utf-8", "surrogateescape")]))
@@ -184,22 +186,23 @@ def flattened(value: Any, source: Source, form: str) -> Checkpoint:
     found = Flattened(value, source.size, source.name)
     require_readable(found.unreadable, source.name)
     metadata: dict[str, Any] = {}
-    flat = {"dict": [[n, {"tensor": n}] for n in found.tensors]}
-    if (
-        {k: v for k, v in found.structure.items() if k != "class"} != flat
-        if isinstance(found.structure, dict)
-        else True
-    ):
-        metadata["structure"] = found.structure
+    details: dict[str, Any] = {}
+    structure = found.structure
+    if isinstance(structure, dict) and structure.get("dict") == [[n, {"tensor": n}] for n in found.tensors]:
+        # a plain state dict says no more than its names; the versions of its modules are PyTorch's own affair
+        details |= {k: v for k, v in structure.items() if k == "state"}
+    else:
+        metadata["structure"] = structure
     first: dict[int, str] = {}
     aliases = {n: first[id(t.blob)] for n, t in found.tensors.items() if first.setdefault(id(t.blob), n) != n}
     if aliases:
-        metadata["aliases"] = aliases
-    return Checkpoint(found.tensors, metadata=metadata, format=form, name=source.name, original=source)
+        details["aliases"] = aliases
+    return Checkpoint(found.tensors, metadata=metadata, format=form, details=details, name=source.name, original=source)
 
 
-def _original(checkpoint: Checkpoint, source: Source) -> Checkpoint:
-    return checkpoint.replace(original=source)
+def _known(checkpoint: Checkpoint) -> Mapping[str, Any]:
+    """What the file that a checkpoint once was in said of itself, in whichever of PyTorch's forms."""
+    return next((found for form in FORMS if (found := known(checkpoint, form))), {})
 
 
 def _has_structure(checkpoint: Checkpoint) -> bool:
@@ -213,10 +216,9 @@ def _has_structure(checkpoint: Checkpoint) -> bool:
     )
 
 
-def _aliases(checkpoint: Checkpoint) -> dict[int, Blob]:
+def _aliases(checkpoint: Checkpoint, noted: Any) -> dict[int, Blob]:
     """For each blob that repeats another one, that other one: what was one storage becomes one again."""
     found: dict[int, Blob] = {}
-    noted = checkpoint.metadata.get("aliases", {})
     for name, other in noted.items() if isinstance(noted, Mapping) else ():
         if name in checkpoint and other in checkpoint:
             one, two = checkpoint[name], checkpoint[other]

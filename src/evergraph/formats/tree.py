@@ -55,14 +55,14 @@ class Flattened:
         self.unreadable: list[str] = []
         self._nodes = NODES_FLOOR + size // 8
         self._name = name
-        self.structure = self._describe(value, prefix, 0)
+        self.structure = self._describe(value, prefix or None, 0)
 
-    def _describe(self, value: Any, path: str, depth: int) -> Any:
+    def _describe(self, value: Any, path: str | None, depth: int) -> Any:
         self._nodes -= 1
         if self._nodes < 0 or depth > MAX_DEPTH:
             raise UnsafeError(
                 "the values are nested without end" if depth > MAX_DEPTH else "the values multiply without end",
-                where=f"{self._name}, {printable(path)}",
+                where=f"{self._name}, {printable(path or ALONE)}",
                 expected=f"at most {MAX_DEPTH} levels",
             )
         if value is None or isinstance(value, (bool, int)):
@@ -84,7 +84,7 @@ class Flattened:
             return {"set": [self._describe(v, path, depth + 1) for v in ordered]}
         return self._describe_object(value, path, depth)
 
-    def _describe_dict(self, value: dict, path: str, depth: int) -> Any:
+    def _describe_dict(self, value: dict, path: str | None, depth: int) -> Any:
         pairs = [
             [self._describe(k, path, depth + 1), self._describe(v, _join(path, k), depth + 1)] for k, v in value.items()
         ]
@@ -95,9 +95,9 @@ class Flattened:
                 found["state"] = self._describe(value.state, _join(path, "state"), depth + 1)
         return found
 
-    def _describe_object(self, value: Any, path: str, depth: int) -> Any:
+    def _describe_object(self, value: Any, path: str | None, depth: int) -> Any:
         if isinstance(value, Unreadable):
-            self.unreadable.append(f"{printable(path)}: {value.what}")
+            self.unreadable.append(f"{printable(path or ALONE)}: {value.what}")
             return None
         if isinstance(value, Record):
             found: dict[str, Any] = {"object": value.kind}
@@ -113,28 +113,29 @@ class Flattened:
             if size > MAX_BYTES:
                 raise DamagedError(
                     "bytes that belong to no tensor",
-                    where=f"{self._name}, {printable(path)}",
+                    where=f"{self._name}, {printable(path or ALONE)}",
                     expected=f"at most {MAX_BYTES}",
                     found=size,
                 )
             return {"bytes": bytes(value.read() if isinstance(value, Span) else value).hex()}
         raise DamagedError(
-            "a value of an unknown kind", where=f"{self._name}, {printable(path)}", found=type(value).__name__
+            "a value of an unknown kind", where=f"{self._name}, {printable(path or ALONE)}", found=type(value).__name__
         )
 
-    def _name_of(self, tensor: Tensor, path: str) -> str:
+    def _name_of(self, tensor: Tensor, path: str | None) -> str:
         # {"a": {"b": ...}} and {"a.b": ...} would both be a.b
-        name, number = path or ALONE, 1
+        stem = ALONE if path is None else path
+        name, number = stem, 1
         while name in self.tensors:
             number += 1
-            name = f"{path}~{number}"
+            name = f"{stem}~{number}"
         self.tensors[name] = tensor
         return name
 
 
-def _join(path: str, key: object) -> str:
+def _join(path: str | None, key: object) -> str:
     name = key.name if isinstance(key, Global) else key.words if isinstance(key, OldText) else str(key)
-    return f"{path}.{name}" if path else name
+    return name if path is None else f"{path}.{name}"
 
 
 def restore(
