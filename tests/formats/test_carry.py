@@ -144,6 +144,7 @@ def manifest_of(**changes):
     return f"1 {zlib.crc32(text.encode()):08x} {text}"
 
 
+CSR = ("data", "indices", "indptr")
 STORED = eg.Checkpoint({"w": np.ones(2, "f4")}, name="file.safetensors")
 
 
@@ -173,6 +174,16 @@ def test_restores_what_a_manifest_says():
         {"entries": {"x": {"storage": "none", "shape": None, "dtype": "float32", "at": 10**30}}},
         {"entries": {"x": {"storage": "text", "shape": [], "dtype": "str", "at": 0, "content": 5}}},
         {"entries": {"x": {"storage": "none", "shape": None, "dtype": "float32", "at": 0, "name": "arg:w"}}},
+        {"entries": {"w": {"details": 5}}},
+        {"common": [1]},
+        {"entries": {"x": {"storage": "csr", "shape": [1, 2], "dtype": "float32", "parts": dict.fromkeys(CSR, "w")}}},
+        {
+            "entries": {
+                "x": {"storage": "row_sparse", "shape": [], "dtype": "float32", "parts": dict.fromkeys(CSR[:2], "w")}
+            }
+        },
+        {"entries": {"x": {"storage": "none", "shape": ["a"], "dtype": "float32", "at": 0}}},
+        {"entries": {"w": {"dtype": "float32", "shape": [0, 2**70]}}},
         {"order": ["w", "w"]},
         {"order": 5},
         {"metadata": 5},
@@ -211,6 +222,24 @@ def test_rejects_a_file_whose_tensors_another_program_changed():
         restore(fewer, manifest)
     with pytest.raises(IntegrityError, match="manifest was changed"):
         restore(shown, manifest.replace("arg", "agr").replace("version", "versoin"))
+
+
+@pytest.mark.parametrize(
+    ("target", "details"),
+    [
+        ("mxnet-params", {"version": 4}),
+        ("mxnet-params", {"device": [1]}),
+        ("mxnet-params", {"device": [2**40, 0]}),
+        ("mxnet-params", {"storage": "x"}),
+        ("mindspore-ckpt", {"mindspore-ckpt": {"pieces": ["a"]}}),
+        ("mindspore-ckpt", {"mindspore-ckpt": 5}),
+        ("mindspore-ckpt", {"mindspore-ckpt": {"frames": [[1]]}}),
+    ],
+)
+def test_rejects_details_that_lie_when_they_are_used(target, details):
+    found = restore(STORED, manifest_of(entries={"w": {"details": details}}))
+    with pytest.raises(DamagedError, match="the details of an"):
+        written(target, found)
 
 
 def test_a_damaged_graph_is_said_when_it_is_asked_for():

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from evergraph.errors import DamagedError
+from evergraph.errors import DamagedError, printable
 from evergraph.formats.base import Piece
 from evergraph.formats.mindspore_messages import MAP_PARTS
 from evergraph.formats.mindspore_records import OWN, TYPE_NAMES
@@ -76,7 +76,7 @@ def plan_tensor(name: str, tensor: Tensor, cutter: str | None = None, limit: int
             in, and takes "bytes" for others.
         limit: bytes of the largest piece.
     """
-    own = tensor.details.get(OWN, {})
+    own = _recorded(name, tensor)
     tag = name.encode("utf-8", "surrogateescape")
     if tensor.storage == MAP:
         return _plan_map(tag, name, tensor, own)
@@ -97,6 +97,27 @@ def plan_tensor(name: str, tensor: Tensor, cutter: str | None = None, limit: int
     return Plan(literals, sizes, blobs)
 
 
+def _recorded(name: str, tensor: Tensor) -> Mapping[str, Any]:
+    """What the entry's records were read with; checked, because another format's manifest may say anything."""
+    own = tensor.details.get(OWN, {})
+    sound = isinstance(own, Mapping) and all(_sound(own.get(key, ())) for key in ("dims", "pieces", "rows"))
+    frames = own.get("frames", ()) if sound else None
+    sound = sound and isinstance(own.get("type", ""), str) and isinstance(own.get("of", ()), tuple)
+    if not sound or not isinstance(frames, tuple) or not all(f is None or _are_literals(f) for f in frames):
+        raise DamagedError(
+            "the details of an entry are not those of a MindSpore record", where=printable(name), found=printable(own)
+        )
+    return own
+
+
+def _sound(sizes: Any) -> bool:
+    return isinstance(sizes, tuple) and all(type(n) is int and 0 <= n < 1 << 63 for n in sizes)
+
+
+def _are_literals(frame: Any) -> bool:
+    return isinstance(frame, tuple) and len(frame) > 1 and all(isinstance(part, bytes) for part in frame)
+
+
 def _cut(nbytes: int, shape: Sequence[int], cutter: str, limit: int) -> list[int]:
     """The sizes of a tensor's pieces, as MindSpore cuts it."""
     if nbytes <= limit:
@@ -115,8 +136,8 @@ def _joined(records: list[list[bytes]], own: Mapping[str, Any], identities: list
     frames, of = own.get("frames", ()), own.get("of", ())
     found = [b""]
     for index, canonical in enumerate(records):
-        kept = frames[index] if tuple(of) == tuple(identities) else None
-        literals = kept or canonical
+        kept = frames[index] if tuple(of) == tuple(identities) and len(frames) == len(records) else None
+        literals = kept if kept is not None and len(kept) == len(canonical) else canonical
         # a record's end runs into the next one's head
         found = [*found[:-1], found[-1] + literals[0], *literals[1:]]
     return found
@@ -137,7 +158,7 @@ def _tensor_head(dims: Sequence[int], type_name: bytes, nbytes: int) -> bytes:
 
 def _plan_map(tag: bytes, name: str, tensor: Tensor, own: Mapping[str, Any]) -> Plan:
     parts = [tensor.parts[p] for p in MAP_PARTS]
-    known = [p.details.get(OWN, {}) for p in parts]
+    known = [_recorded(name, p) for p in parts]
     types = [str(k.get("type", p.dtype)).encode() for k, p in zip(known, parts, strict=True)]
     rows = _rows([k.get("rows", ()) for k in known], parts)
     records, identities, blobs = [], [], []

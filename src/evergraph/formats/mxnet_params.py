@@ -2,7 +2,7 @@
 
 import math
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -84,12 +84,13 @@ class MXNetParams(Format):
         """The one file that holds these arrays.
 
         Arrays keep the record version that they were read with; others get the release's (1.9.1 where none is named).
+        Where a new array needs version 3 (a scalar, a size of 0), all get it: MXNet loads no file of both kinds.
         """
         self.check_options(options, self.write_options)
         release = options.get("release")
         if release is not None and release not in RELEASES:
             raise UsageError(f"no release {printable(release)} to write for", expected=", ".join(RELEASES))
-        version = RELEASES[release] if release is not None else None
+        version = RELEASES[release] if release is not None else 3 if _needs_numpy_shapes(checkpoint) else None
         records, names, losses = [], [], []
         for name, tensor in checkpoint.items():
             record, loss = array_record(tensor, version)
@@ -101,7 +102,11 @@ class MXNetParams(Format):
         if checkpoint.graph is not None and checkpoint.format != self.name:
             losses.append("the graph: save a prefix to keep it (prefix-symbol.json beside prefix-0000.params)")
         own = known(checkpoint, self.name)
-        named, reserved = own.get("named", True), own.get("reserved", 0)
+        named, reserved = bool(own.get("named", True)), own.get("reserved", 0)
+        if type(reserved) is not int or not 0 <= reserved < 1 << 64:
+            raise DamagedError(
+                "the details of the file are not those of MXNet's", found=f"reserved {printable(reserved)}"
+            )
         head = struct.pack("<QQQ", MAGIC, reserved, len(records))
         tail = _names(names if named else [])
         size = len(head) + len(tail) + sum(len(p) if isinstance(p, bytes) else p.nbytes for r in records for p in r)
@@ -113,6 +118,13 @@ class MXNetParams(Format):
             yield tail
 
         return Layout((File(target, pieces, size),), tuple(losses))
+
+
+def _needs_numpy_shapes(checkpoint: Checkpoint) -> bool:
+    """Whether an array that no file holds yet can only be written under NumPy's meaning of shapes."""
+    return any(
+        t.storage != NONE and "version" not in t.details and (not t.shape or 0 in t.shape) for t in checkpoint.values()
+    )
 
 
 def _require_room(cursor: Cursor, count: int, what: str, least: int) -> None:
@@ -293,7 +305,8 @@ def array_record(tensor: Tensor, version: int | None) -> tuple[list[Piece], str]
         tensor: any tensor.
         version: 0 to 3; None keeps the version that the tensor was read with, or takes 2 (3 where 2 cannot hold it).
     """
-    kept = tensor.details.get("version")
+    details = _recorded(tensor)
+    kept = details.get("version")
     wanted = version if version is not None else kept if kept is not None else 2
     if tensor.storage == NONE:
         return _none_record(tensor, wanted), ""
@@ -328,6 +341,29 @@ def array_record(tensor: Tensor, version: int | None) -> tuple[list[Piece], str]
         part = tensor.parts[name]
         head += struct.pack("<i", _CODES[part.dtype]) + _shape(part.shape)
     return [head, tensor.data.blob, *(tensor.parts[n].blob for n in names)], loss
+
+
+_RECORDED: Mapping[str, Callable[[Any], bool]] = MappingProxyType(
+    {
+        "version": lambda v: v is None or (type(v) is int and 0 <= v <= max(_MAGICS)),
+        "device": lambda v: isinstance(v, tuple) and len(v) == 2 and all(_fits(n, 31) for n in v),
+        "storage": lambda v: _fits(v, 31),
+        "stored_shape": lambda v: v is None or (isinstance(v, tuple) and all(_fits(n, 63) for n in v)),
+    }
+)
+
+
+def _fits(value: Any, bits: int) -> bool:
+    return type(value) is int and -(1 << bits) <= value < 1 << bits
+
+
+def _recorded(tensor: Tensor) -> Mapping[str, Any]:
+    """What the tensor's record was read with; checked, because another format's manifest may say anything."""
+    wrong = [k for k, sound in _RECORDED.items() if k in tensor.details and not sound(tensor.details[k])]
+    if wrong:
+        found = ", ".join(f"{k} {printable(tensor.details[k], 40)}" for k in wrong)
+        raise DamagedError("the details of an array are not those of an MXNet record", found=found)
+    return tensor.details
 
 
 def _shape(shape: tuple[int, ...] | None) -> bytes:

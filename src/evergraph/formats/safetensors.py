@@ -248,7 +248,7 @@ def as_before(written: Written, tensors: Mapping[str, Tensor], metadata: Mapping
         metadata: its metadata.
         text: the header's text, or nothing.
     """
-    if not text:
+    if not text or not isinstance(text, bytes):
         return written
     before = parse_text(text, "the header it was read with")
     same = list(before.entries) == list(tensors) and all(
