@@ -57,8 +57,8 @@ def verify(uri: object, *, format: str | None = None, **options: Any) -> Report:
 def _open(uri: object, form: str | None, options: Mapping[str, Any]) -> Checkpoint:
     checkpoint = open_checkpoint(uri, form, **options)
     known = by_name(checkpoint.format).read_options if checkpoint.format else {}
-    # a whole-file checksum inside the file is compared where the format has one
-    if "crc_check" in known and "crc_check" not in options:
+    # a whole-file checksum inside the file is compared where there is one
+    if "crc_check" in known and "crc_check" not in options and checkpoint.details.get("crc"):
         return open_checkpoint(uri, form, crc_check=True, **options)
     return checkpoint
 

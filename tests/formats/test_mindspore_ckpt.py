@@ -368,6 +368,18 @@ def test_cuts_between_rows_as_numpy_does(rows, size):
     assert written("mindspore-ckpt", opened(data)) == data
 
 
+def test_verify_compares_the_checksum_where_there_is_one(tmp_path):
+    for file in ("crc.ckpt", "zoo.ckpt", "crc.safetensors", "zoo.safetensors"):
+        assert eg.verify(CKPT / file).ok
+    for file, at in (("crc.ckpt", 50), ("crc.safetensors", -5)):
+        data = bytearray((CKPT / file).read_bytes())
+        data[at] ^= 1
+        (tmp_path / file).write_bytes(data)
+        report = eg.verify(tmp_path / file)
+        assert not report.ok
+        assert "checksum disagrees" in report.findings[0]
+
+
 def test_rejects_options_that_it_does_not_know():
     with pytest.raises(UsageError, match="duplicates cannot be first"):
         opened(record(), duplicates="first")
