@@ -66,7 +66,11 @@ def test_a_graph_alone_has_no_tensors(prefix, tmp_path):
 
 def test_a_folder_with_one_checkpoint_opens(prefix):
     assert eg.open(prefix.parent).metadata["epoch"] == 12
+    np.save(prefix.parent / "input.npy", np.zeros(3))
+    assert eg.open(prefix.parent).metadata["epoch"] == 12
     (prefix.parent / "other.params").write_bytes((prefix.parent / "m-0003.params").read_bytes())
+    with pytest.raises(UsageError, match=r"(?s)several checkpoints.*m \(epochs 3, 12\).*other\.params"):
+        eg.open(prefix.parent)
     assert eg.open(prefix.parent, member="other.params").format == "mxnet-params"
     assert eg.open(prefix.parent, member="m", epoch=3).metadata["epoch"] == 3
 

@@ -24,6 +24,7 @@ _SUFFIXES = (
     *(".params", ".nd", ".ckpt", ".safetensors", ".pth", ".pt", ".npz", ".npy", ".states", ".pkl", ".pickle"),
     *(".tar.gz", ".tgz", ".tar", ".zip", ".mar", ".model"),
 )
+_WEAK = (".npy", ".states", ".pkl", ".pickle")
 _INDEX = ".safetensors.index.json"
 _TRIED = 50
 """Files without a known ending that are looked into: an archive may hold as many pictures as it likes."""
@@ -96,16 +97,14 @@ class Bundle:
         candidates = find(self.names)
         if member is not None:
             return self._named(candidates, member)
-        complete = [c for c in candidates if c.params] or [c for c in candidates if c.symbol is None]
-        if len(complete) == 1:
-            return complete[0]
-        if complete:
-            raise self._several(complete)
-        # a graph alone is something to open as well
-        if len(candidates) == 1:
-            return candidates[0]
-        if candidates:
-            raise self._several(candidates)
+        weights = [c for c in candidates if c.params or c.symbol is None]
+        # an array, a pickle or a graph is opened where there is nothing more
+        strong = [c for c in weights if not c.name.lower().endswith(_WEAK)]
+        for chosen in (strong, weights, candidates):
+            if len(chosen) == 1:
+                return chosen[0]
+            if chosen:
+                raise self._several(chosen)
         return self._by_content()
 
     def _named(self, candidates: list[Found], member: str) -> Found:
