@@ -60,7 +60,7 @@ def test_runs_gluon_exports_to_their_recorded_outputs(path):
     data, *states = (n for n in names.arguments if n not in given)  # data or data0; initial states are zeros
     given[data] = torch.from_numpy(values["in:data"])
     shapes = infer_shapes(graph, {n: tuple(v.shape) for n, v in given.items()}).variables()
-    given |= {n: torch.zeros(tuple(shapes[n] or ())) for n in states}  # pyright: ignore
+    given |= {n: torch.zeros([d or 0 for d in shapes[n] or ()]) for n in states}
     run = Executor(graph, [given[n] for n in names.arguments], [given[n] for n in names.auxiliary])
     for i, out in enumerate(run.forward()):
         near(out, values[f"out:{i}"], 1e-5, 1e-5, f"output {i}")
