@@ -88,20 +88,27 @@ class Cursor:
 
     def line(self, limit: int) -> bytes:
         """The next bytes up to a line feed, without it, which the cursor passes over as well."""
-        least = 1
+        begin = self.position - self._base
+        near = bytes(self._block[begin : begin + 64]) if 0 <= begin else b""
+        found = near.find(b"\n")
+        if found >= 0:
+            self.position += found + 1
+            return near[:found]
+        window = 128
         while True:
-            at = self._need(least)
-            self.position -= least
-            # a mapped file's block is all of its rest: no more of it is copied than the search needs
-            reach = min(max(2 * least, 4096), self._limit - self._base - at)
-            found = bytes(self._block[at : at + reach]).find(b"\n")
+            left = self.source.size - self.position
+            window = min(window, left)
+            at = self._need(window)
+            self.position -= window
+            found = bytes(self._block[at : at + window]).find(b"\n")
             if found >= 0:
                 line = self.take(found)
                 self.position += 1
                 return line
-            if reach > limit:
-                raise self.cut(reach)
-            least = reach + 1
+            if window == left or window > limit:
+                raise self.cut(window + 1)
+            # doubled: a line of any length costs twice its reading
+            window *= 2
 
     def skip(self, length: int) -> int:
         """Pass over bytes without reading them; returns where they begin."""

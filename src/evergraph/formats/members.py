@@ -88,6 +88,15 @@ class Part(Source):
             return self.read(offset, least)
         return self.parent.block(self.offset + offset, least)[: self.size - offset]
 
+    def peek(self, offset: int, length: int) -> bytes:
+        """A few bytes, copied as the parent does it."""
+        self.read(offset, 0)
+        return self.parent.peek(self.offset + offset, min(length, self.size - offset))
+
+    def release(self, offset: int, length: int) -> None:
+        """Let the parent's pages go."""
+        self.parent.release(self.offset + offset, length)
+
     def private(self, offset: int, length: int) -> memoryview:
         """Writable bytes, as the parent gives them."""
         self.read(offset, 0)

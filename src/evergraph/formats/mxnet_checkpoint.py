@@ -142,7 +142,7 @@ def open_pair(bundle: Bundle, found: Found, epoch: int | None, options: Mapping[
     Raises:
         UsageError: no parameters of this epoch.
     """
-    shown = f"{bundle.shown}/{printable(found.name)}" if bundle.shown else printable(found.name)
+    shown = f"{bundle.shown.rstrip('/')}/{printable(found.name)}" if bundle.shown != "." else printable(found.name)
     if not found.params:
         MXNetSymbol().check_options(options, {})
         if epoch is not None:

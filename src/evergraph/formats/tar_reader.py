@@ -99,7 +99,7 @@ class TarTable:
         """Read the member at this place; returns where the next one is, and a name that is meant for it."""
         if at + BLOCK > self.source.size:
             raise self._damaged("it ends without an end mark; cut short", at, self.source.size)
-        header = bytes(self.source.read(at, BLOCK))
+        header = self.source.peek(at, BLOCK)
         if header[0] == 0:
             self._require_end(at)
             return None, None

@@ -53,6 +53,14 @@ class _Stored(Part):
         self._settle()
         return super().block(offset, least)
 
+    def peek(self, offset: int, length: int) -> bytes:
+        self._settle()
+        return super().peek(offset, length)
+
+    def release(self, offset: int, length: int) -> None:
+        self._settle()
+        super().release(offset, length)
+
     def private(self, offset: int, length: int) -> memoryview:
         self._settle()
         return super().private(offset, length)
@@ -376,11 +384,11 @@ class ZipTable:
         Raises:
             DamagedError: the local header contradicts the directory.
         """
-        fields = _LOCAL.unpack(self.source.read(member.header, _LOCAL.size))
+        fields = _LOCAL.unpack(self.source.peek(member.header, _LOCAL.size))
         start = member.header + _LOCAL.size + fields[9] + fields[10]
         if fields[0] != LOCAL or fields[3] != member.method or start + member.packed > self._directory_at:
             raise self._damaged("a member's own header contradicts the directory", member.header)
-        raw = bytes(self.source.read(member.header + _LOCAL.size, fields[9]))
+        raw = self.source.peek(member.header + _LOCAL.size, fields[9])
         if self._name(raw, fields[2]) != member.name:
             raise self._damaged(
                 "a member has another name than in the directory",

@@ -207,15 +207,20 @@ class _Summed:
         return _Passing(piece, self)
 
     def add(self, chunk: Any) -> None:
-        # one chunk ahead of the writer is enough, and keeps memory bounded
-        self._wait()
+        """Sum a chunk, in the other thread."""
+        self.wait()
         self._wait = self._pool.submit(self._sum, chunk).result
+
+    def wait(self) -> None:
+        """Until all that was added is summed."""
+        self._wait()
 
     def _sum(self, chunk: Any) -> None:
         self._total = zlib.crc32(chunk, self._total)
 
     def result(self) -> int:
-        self._wait()
+        """The sum; nothing more is added."""
+        self.wait()
         self._pool.shutdown()
         return self._total
 
@@ -230,6 +235,8 @@ class _Passing:
         for chunk in self._blob.chunks():
             self._summed.add(chunk)
             yield chunk
+            # written and summed: the blob may let its pages go
+            self._summed.wait()
 
     def read(self) -> memoryview:
         raise TypeError("read by chunks")
