@@ -89,7 +89,7 @@ class Cursor:
     def line(self, limit: int) -> bytes:
         """The next bytes up to a line feed, without it, which the cursor passes over as well."""
         begin = self.position - self._base
-        near = bytes(self._block[begin : begin + 64]) if 0 <= begin else b""
+        near = bytes(self._block[begin : begin + 64]) if begin >= 0 else b""
         found = near.find(b"\n")
         if found >= 0:
             self.position += found + 1
