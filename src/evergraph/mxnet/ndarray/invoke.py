@@ -1,23 +1,24 @@
 """Calls operators on arrays: the one way from `mx.nd.*`, methods and Python's operators to an operator's body."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 
-from evergraph.errors import EvergraphError, OperatorError
+from evergraph.errors import EvergraphError, OperatorError, ShapeError
 from evergraph.mxnet._state import STATE
 from evergraph.mxnet.context import Context, current_context
-from evergraph.mxnet.ndarray.ndarray import NDArray
+from evergraph.mxnet.ndarray.base import Array, wrap
+from evergraph.mxnet.random_streams import run_for
 from evergraph.ops import Operator, Params
-from evergraph.ops.run import Run
+from evergraph.ops.sparse import compute, is_sparse
+from evergraph.tensors import dtype as element_type
 
-__all__ = ["invoke"]
-
-_RUNS = {training: Run(training=training) for training in (False, True)}
+__all__ = ["explained", "invoke", "own", "require_unrecorded", "type_name"]
 
 
-def invoke(op: Operator, inputs: Sequence[NDArray], params: Params, out: Any = None, ctx: Context | None = None) -> Any:
+def invoke(op: Operator, inputs: Sequence[Array], params: Params, out: Any = None, ctx: Context | None = None) -> Any:
     """Run an operator on arrays.
 
     Args:
@@ -28,42 +29,155 @@ def invoke(op: Operator, inputs: Sequence[NDArray], params: Params, out: Any = N
         ctx: device of the result where there are no inputs.
 
     Returns:
-        An NDArray, or a list of them where the operator has several visible outputs.
+        An array, or a list of them where the operator has several visible outputs.
 
     Raises:
         OperatorError: naming the operator, and what it was given.
     """
     recording = STATE.recording
-    tensors = [x._input(recording) for x in inputs]
-    extra = {"run": _RUNS[STATE.training]} if op.wants_run else {}
-    try:
-        if recording or not any(t.requires_grad for t in tensors):
-            found = op.body(*op.arrange(params, tensors), **params, **extra)
-        else:
-            with torch.no_grad():
-                found = op.body(*op.arrange(params, tensors), **params, **extra)
-    except (RuntimeError, ValueError, TypeError, IndexError) as error:
-        raise _explained(op, inputs, error) from error
-    device = inputs[0]._ctx if inputs else ctx or current_context()
-    if isinstance(found, torch.Tensor):
-        return NDArray(found, device) if out is None else _write(out, [found])
-    results = list(found)[: op.visible_outputs(params)]
+    if recording and out is not None:
+        require_unrecorded(out)
+    values = [x._leaf if recording and x._leaf is not None else x._data for x in inputs]
+    device = _device(op, inputs) if inputs else ctx or current_context()
+    if len(inputs) > 1:
+        _require_types(op, params, inputs)
+    tracked = recording and any(_tracks(v) for v in values)
+    if inputs or device.torch_device.type == "cpu":
+        found = _computed(op, values, params, device, tracked)
+    else:
+        with device.torch_device:
+            found = _computed(op, values, params, device, tracked)
+    results = list(found)[: op.visible_outputs(params)] if isinstance(found, (tuple, list)) else [found]
+    if tracked:
+        results = [_linked(r, values) for r in results]
     if out is not None:
-        return _write(out, results)
-    arrays = [NDArray(t, device) for t in results]
-    return arrays[0] if len(arrays) == 1 else arrays
+        return _write(op, out, results)
+    arrays = [wrap(own(r, values), device) for r in results]
+    return arrays[0] if len(arrays) == 1 and not isinstance(found, list) else arrays
 
 
-def _write(out: Any, results: list[torch.Tensor]) -> Any:
+def _computed(op: Operator, values: list[Any], params: Params, device: Context, tracked: bool) -> Any:
+    run = run_for(device, STATE.training)
+    try:
+        with torch.set_grad_enabled(tracked):
+            if any(is_sparse(v) for v in values):
+                return compute(op, op.arrange(params, values), params, run)
+            extra = {"run": run} if op.wants_run else {}
+            return op.body(*op.arrange(params, values), **params, **extra)
+    except (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError) as error:
+        raise explained(op, values, error) from error
+
+
+def _tracks(value: Any) -> bool:
+    return value.requires_grad if isinstance(value, torch.Tensor) else value.data.requires_grad
+
+
+class _ZeroLink(torch.autograd.Function):
+    """A result that autograd does not see depend on its inputs: it stands in the graph, and its gradient is 0."""
+
+    @staticmethod
+    def forward(ctx: Any, result: Any, *inputs: Any) -> Any:
+        ctx.count = len(inputs)
+        return result.view_as(result)
+
+    @staticmethod
+    def backward(ctx: Any, *_: Any) -> Any:
+        return (None,) * (ctx.count + 1)
+
+
+def _linked(result: Any, values: list[Any]) -> Any:
+    if not isinstance(result, torch.Tensor) or result.requires_grad or not result.is_floating_point():
+        return result
+    sources = [v if isinstance(v, torch.Tensor) else v.data for v in values]
+    return _ZeroLink.apply(result, *[s for s in sources if s.requires_grad])
+
+
+def own(result: Any, values: Sequence[Any]) -> Any:
+    """A result that shares no memory with any of the inputs: bodies may return an input, or a view of one."""
+    if not isinstance(result, torch.Tensor):
+        return result
+    place = result.untyped_storage().data_ptr()
+    for value in values:
+        if isinstance(value, torch.Tensor) and value.untyped_storage().data_ptr() == place and place:
+            return result.clone(memory_format=torch.contiguous_format)
+    return result if result.is_contiguous() else result.contiguous()
+
+
+def _device(op: Operator, inputs: Sequence[Array]) -> Context:
+    first = inputs[0]._ctx
+    for other in inputs:
+        if other._ctx is not first and other._ctx != first:
+            raise OperatorError(
+                f"operator {op.name} takes inputs on one device",
+                found=", ".join(str(x._ctx) for x in inputs),
+                fix="copy them to one: x.as_in_context(ctx)",
+            )
+    return first
+
+
+@functools.cache
+def type_name(kind: torch.dtype) -> str:
+    """MXNet's name of a torch type."""
+    return str(element_type(kind))
+
+
+def _kind(array: Array) -> torch.dtype:
+    value = array._data
+    return value.dtype if isinstance(value, torch.Tensor) else value.data.dtype
+
+
+def _require_types(op: Operator, params: Params, inputs: Sequence[Array]) -> None:
+    """MXNet computes with one type; torch would promote."""
+    kinds = [_kind(x) for x in inputs]
+    first = kinds[0]
+    if all(k is first for k in kinds):
+        return
+    names: list[str | None] = [type_name(k) for k in kinds]
+    try:
+        op.dtype(params, names, [None] * len(op.output_names(params)))
+    except EvergraphError as error:
+        raise ShapeError(
+            f"operator {op.name} takes inputs of one type",
+            found=", ".join(map(str, names)),
+            fix="cast them: x.astype(dtype)",
+            details=[error.what],
+        ) from error
+
+
+def require_unrecorded(out: Any) -> None:
+    """Refuse to write into an array that is part of a recorded computation.
+
+    Raises:
+        UsageError: the array has a history, or a gradient attached.
+    """
+    for target in out if isinstance(out, (list, tuple)) else (out,):
+        if target is not None and target._leaf is not None:
+            raise OperatorError(
+                "Inplace operations (+=, -=, x[:]=, etc) are not supported when recording with autograd",
+                found=f"an array of shape {target.shape} that is part of the recorded computation",
+                fix="compute a new array, or write outside autograd.record() (autograd.pause())",
+            )
+
+
+def _write(op: Operator, out: Any, results: list[Any]) -> Any:
     targets = out if isinstance(out, (list, tuple)) else [out]
+    if len(targets) < len(results):
+        raise OperatorError(
+            f"operator {op.name} has more outputs than `out`", expected=len(results), found=len(targets)
+        )
     for target, result in zip(targets, results, strict=False):
-        with torch.no_grad():
-            target._data.copy_(result)
+        target._assign(result, op)
     return out
 
 
-def _explained(op: Operator, inputs: Sequence[NDArray], error: Exception) -> Exception:
+def explained(op: Operator, values: Sequence[Any], error: Exception) -> Exception:
+    """An error that says which operator could not take which inputs."""
     if isinstance(error, EvergraphError):
         return error
-    shapes = ", ".join(f"{x.dtype.__name__} {x.shape}" for x in inputs)
-    return OperatorError(f"operator {op.name} cannot take these inputs", expected=str(error), found=shapes or "none")
+    shapes = ", ".join(f"{_described(v)} {tuple(v.shape)}" for v in values if v is not None)
+    said = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return OperatorError(f"operator {op.name} cannot take these inputs", expected=said, found=shapes or "none")
+
+
+def _described(value: Any) -> str:
+    return type_name(value.dtype) if isinstance(value, torch.Tensor) else f"{value.kind} {type_name(value.data.dtype)}"

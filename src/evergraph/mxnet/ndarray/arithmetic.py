@@ -1,0 +1,167 @@
+"""Python's operators on arrays: array with array broadcasts, array with number takes the number as a float."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+
+from evergraph.mxnet._state import STATE
+from evergraph.mxnet.base import numeric_types
+from evergraph.mxnet.ndarray.base import Array
+from evergraph.mxnet.ndarray.invoke import invoke
+from evergraph.ops import Operator, Params, get
+
+__all__ = ["BINARY", "Binary", "function_of_two", "in_place_method", "method", "reflected_method"]
+
+
+class Binary(NamedTuple):
+    """One function of two operands, arrays or numbers.
+
+    Attributes:
+        arrays: operator of two arrays, which broadcast.
+        number: operator of an array and a number.
+        reflected: operator of a number and an array.
+        plain: function of two numbers.
+        equal: operator of two arrays of one shape, which knows sparse ones; empty where there is none.
+        in_place: name of torch's method that computes the same in place.
+    """
+
+    arrays: str
+    number: str
+    reflected: str
+    plain: Callable[[Any, Any], Any]
+    equal: str = ""
+    in_place: str = ""
+
+
+BINARY = {
+    "add": Binary("broadcast_add", "_plus_scalar", "_plus_scalar", lambda a, b: a + b, "elemwise_add", "add_"),
+    "subtract": Binary("broadcast_sub", "_minus_scalar", "_rminus_scalar", lambda a, b: a - b, "elemwise_sub", "sub_"),
+    "multiply": Binary("broadcast_mul", "_mul_scalar", "_mul_scalar", lambda a, b: a * b, "elemwise_mul", "mul_"),
+    "divide": Binary("broadcast_div", "_div_scalar", "_rdiv_scalar", lambda a, b: a / b, "elemwise_div", "div_"),
+    "modulo": Binary("broadcast_mod", "_mod_scalar", "_rmod_scalar", lambda a, b: a % b),
+    "power": Binary("broadcast_power", "_power_scalar", "_rpower_scalar", lambda a, b: a**b),
+    "maximum": Binary("broadcast_maximum", "_maximum_scalar", "_maximum_scalar", max),
+    "minimum": Binary("broadcast_minimum", "_minimum_scalar", "_minimum_scalar", min),
+    "equal": Binary("broadcast_equal", "_equal_scalar", "_equal_scalar", lambda a, b: int(a == b)),
+    "not_equal": Binary("broadcast_not_equal", "_not_equal_scalar", "_not_equal_scalar", lambda a, b: int(a != b)),
+    "greater": Binary("broadcast_greater", "_greater_scalar", "_lesser_scalar", lambda a, b: int(a > b)),
+    "greater_equal": Binary(
+        "broadcast_greater_equal", "_greater_equal_scalar", "_lesser_equal_scalar", lambda a, b: int(a >= b)
+    ),
+    "lesser": Binary("broadcast_lesser", "_lesser_scalar", "_greater_scalar", lambda a, b: int(a < b)),
+    "lesser_equal": Binary(
+        "broadcast_lesser_equal", "_lesser_equal_scalar", "_greater_equal_scalar", lambda a, b: int(a <= b)
+    ),
+    "logical_and": Binary(
+        "broadcast_logical_and", "_logical_and_scalar", "_logical_and_scalar", lambda a, b: int(bool(a and b))
+    ),
+    "logical_or": Binary(
+        "broadcast_logical_or", "_logical_or_scalar", "_logical_or_scalar", lambda a, b: int(bool(a or b))
+    ),
+    "logical_xor": Binary(
+        "broadcast_logical_xor", "_logical_xor_scalar", "_logical_xor_scalar", lambda a, b: int(bool(a) ^ bool(b))
+    ),
+}
+
+
+def _with_arrays(table: Binary, lhs: Array, rhs: Array, out: Any = None) -> Any:
+    sparse = lhs.stype != "default" or rhs.stype != "default"
+    name = table.equal if sparse and table.equal and lhs.shape == rhs.shape else table.arrays
+    return invoke(get(name), (lhs, rhs), _NOTHING, out)
+
+
+_NOTHING = Params()
+
+
+def _with_number(op: Operator, array: Array, number: Any, out: Any = None) -> Any:
+    return invoke(op, (array,), Params(scalar=float(number), is_int=True), out)
+
+
+def _unsupported(value: object) -> TypeError:
+    return TypeError(f"type {type(value)} not supported")
+
+
+def function_of_two(name: str) -> Callable[[Any, Any], Any]:
+    """`mx.nd.add` and its like, for operands that are arrays or numbers."""
+    table = BINARY[name]
+    number, reflected = get(table.number), get(table.reflected)
+
+    def call(lhs: Any, rhs: Any) -> Any:
+        if isinstance(lhs, numeric_types):
+            if isinstance(rhs, numeric_types):
+                return table.plain(lhs, rhs)
+            if isinstance(rhs, Array):
+                return _with_number(reflected, rhs, lhs)
+            raise _unsupported(rhs)
+        if not isinstance(lhs, Array):
+            raise _unsupported(lhs)
+        if isinstance(rhs, numeric_types):
+            return _with_number(number, lhs, rhs)
+        if isinstance(rhs, Array):
+            return _with_arrays(table, lhs, rhs)
+        raise _unsupported(rhs)
+
+    call.__name__ = call.__qualname__ = name
+    call.__doc__ = f"{get(table.arrays).doc.split('.')[0]}; operands are arrays or numbers."
+    return call
+
+
+def method(name: str) -> Callable[[Any, Any], Any]:
+    """The method behind a Python operator."""
+    table, general = BINARY[name], function_of_two(name)
+    arrays, number = get(table.arrays).body, get(table.number).body
+
+    def call(self: Any, other: Any) -> Any:
+        kind = other.__class__
+        data = self._data
+        if not STATE.recording and data.__class__ is torch.Tensor:
+            if kind is self.__class__:
+                value = other._data
+                if value.dtype is data.dtype and (self._ctx is other._ctx or self._ctx == other._ctx):
+                    try:
+                        return kind(arrays(data, value), self._ctx)
+                    except RuntimeError:
+                        return general(self, other)  # says it better
+            elif kind is float or kind is int:
+                return self.__class__(number(data, scalar=float(other)), self._ctx)
+        return general(self, other)
+
+    call.__doc__ = general.__doc__
+    return call
+
+
+def reflected_method(name: str) -> Callable[[Any, Any], Any]:
+    """The method behind a Python operator whose left operand is a number."""
+    general = function_of_two(name)
+
+    def call(self: Any, other: Any) -> Any:
+        return general(other, self)
+
+    call.__doc__ = general.__doc__
+    return call
+
+
+def in_place_method(name: str) -> Callable[[Any, Any], Any]:
+    """The method behind an augmented assignment: the array's own memory takes the result."""
+    table = BINARY[name]
+    number = get(table.number)
+
+    def call(self: Any, other: Any) -> Any:
+        data = self._data
+        if table.in_place and not STATE.recording and data.__class__ is torch.Tensor and data.is_floating_point():
+            if other.__class__ is self.__class__:
+                if other._data.dtype is data.dtype and other._ctx == self._ctx and other._data.shape == data.shape:
+                    getattr(data, table.in_place)(other._data)
+                    return self
+            elif other.__class__ is float or other.__class__ is int:
+                getattr(data, table.in_place)(float(other))
+                return self
+        if isinstance(other, Array):
+            return _with_arrays(table, self, other, self)
+        if isinstance(other, numeric_types):
+            return _with_number(number, self, other, self)
+        raise _unsupported(other)
+
+    call.__doc__ = f"{get(table.arrays).doc.split('.')[0]}, written over the array."
+    return call

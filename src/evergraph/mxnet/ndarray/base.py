@@ -1,0 +1,87 @@
+"""What every array is: a value, a device, and what gradients need. The classes of arrays, by the values they hold."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import torch
+
+from evergraph.mxnet.context import Context, current_context
+
+__all__ = ["Array", "Mark", "holds", "leaf_of", "wrap"]
+
+_CLASSES: dict[type, Any] = {}
+_Class = TypeVar("_Class", bound=type)
+
+
+class Mark:
+    """What `attach_grad` asks for: where the gradient goes and how.
+
+    Args:
+        grad: the array that takes the gradient.
+        req: "write", "add" or "null".
+    """
+
+    __slots__ = ("fresh", "grad", "req")
+
+    def __init__(self, grad: Any, req: str) -> None:
+        self.grad, self.req, self.fresh = grad, req, False
+
+
+class Array:
+    """A value on a device.
+
+    Two things make it more than its value. A context, because cpu(0) and cpu(1) are one memory for torch and two
+    devices for MXNet. And a leaf: the value itself never asks for a gradient, so that what happens outside
+    `autograd.record` is plain arithmetic; `attach_grad`, and every recorded operator, adds a second tensor over the
+    same memory that has a history, and recorded operators read that one. The two tensors share no version counter:
+    like MXNet, a later write into the memory is not an error, and a backward pass sees it.
+
+    Args:
+        data: a tensor, or a sparse value of `evergraph.ops.sparse`; shared.
+        ctx: the device as MXNet names it.
+    """
+
+    __slots__ = ("__weakref__", "_ctx", "_data", "_leaf", "_mark")
+
+    stype = "default"
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
+
+    def __init__(self, data: Any = None, ctx: Context | None = None) -> None:
+        self._data = data
+        self._ctx = ctx if ctx is not None else current_context()
+        self._leaf = None
+        self._mark = None
+
+
+def holds(kind: type) -> Callable[[_Class], _Class]:
+    """Decorates the class of arrays that hold values of this type."""
+
+    def decorate(found: _Class) -> _Class:
+        _CLASSES[kind] = found
+        return found
+
+    return decorate
+
+
+def wrap(value: Any, ctx: Context) -> Any:
+    """An array over a value; its history, if it has one, goes with it."""
+    if isinstance(value, torch.Tensor):
+        if not value.requires_grad:
+            return _CLASSES[torch.Tensor](value, ctx)
+        found = _CLASSES[torch.Tensor](value.data, ctx)
+    elif not value.data.requires_grad:
+        return _CLASSES[type(value)](value, ctx)
+    else:
+        found = _CLASSES[type(value)](value.with_data(value.data.data), ctx)
+    found._leaf = value
+    return found
+
+
+def leaf_of(value: Any) -> Any:
+    """A second value over the same memory, which asks for a gradient."""
+    if isinstance(value, torch.Tensor):
+        return value.data.requires_grad_()
+    return value.with_data(value.data.data.requires_grad_())
