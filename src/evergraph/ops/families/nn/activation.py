@@ -111,7 +111,11 @@ def LeakyReLU(
         case "leaky":
             return F.leaky_relu(data, slope)
         case "prelu":
-            return torch.where(data > 0, data, data * gamma.reshape(_slope_shape(data.shape, gamma.shape)))
+            shape = _slope_shape(data.shape, gamma.shape)
+            # torch's own kernel takes one slope, or one for each channel
+            if gamma.ndim == 1 and (gamma.numel() == 1 or shape[1:2] == gamma.shape):
+                return torch.prelu(data, gamma)
+            return torch.where(data > 0, data, data * gamma.reshape(shape))
         case "elu":
             return F.elu(data, slope)
         case "selu":

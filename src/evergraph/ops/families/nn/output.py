@@ -33,7 +33,7 @@ def _softmaxed(p: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], l
 def _groups(data: Any, multi_output: bool, preserve_shape: bool) -> Any:
     """The data as (samples, classes, positions)."""
     if multi_output:
-        return data.flatten(2)
+        return data.flatten(2) if data.ndim > 2 else data.unsqueeze(2)
     if preserve_shape:
         return data.flatten(0, -2).unsqueeze(2)
     return data.flatten(1).unsqueeze(2)
