@@ -211,6 +211,7 @@ DAMAGE = {
     "nothing on the stack": (b"\x80\x02q\x00.", "without its operands"),
     "below a mark": (b"\x80\x02N(s.", "without its operands"),
     "memo": (b"\x80\x02h\x05.", "was not there before"),
+    "an object of nothing": (b"\x80\x02(o.", "without its operands"),
     "two values": (b"\x80\x02NN.", "more or less than one value"),
     "a large number": (b"\x80\x02]I" + b"9" * 5000 + b"\na.", "impossible length"),
     "marks without end": (b"\x80\x02" + b"(" * 100_000 + b".", "nested without end"),

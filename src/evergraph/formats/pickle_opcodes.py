@@ -289,8 +289,8 @@ def _instance(m: "Machine") -> None:
 
 @_operation(b"o")
 def _object(m: "Machine") -> None:
-    kind, *args = m.from_mark()
-    m.put(m.make(kind, tuple(args)))
+    found = m.from_mark()
+    m.put(m.make(found[0], tuple(found[1:])))
 
 
 OPERATIONS[ord("b")] = lambda m: m.build()
