@@ -6,6 +6,7 @@ import stat
 import sys
 import tempfile
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from typing import IO
 
 from evergraph.errors import DamagedError, StoreError, printable
@@ -21,6 +22,12 @@ FAULT_AROUND = 2 * 1024 * 1024
 
 WINDOW = 2 * 1024
 """How much a reader of a table gets at once from a local file."""
+
+REQUEST = 16 * 1024 * 1024
+"""How much is asked for at once where content is copied through: a request takes long, whatever it brings."""
+
+PIECE = 1024 * 1024
+"""How much of a local file is copied through at once."""
 
 BLOCK = 256 * 1024
 """How much a reader of a table gets at once where each read is a request."""
@@ -92,6 +99,14 @@ class Source(ABC):
 
     @abstractmethod
     def _read(self, offset: int, length: int) -> memoryview: ...
+
+    def chunks(self, offset: int, length: int) -> Iterator[memoryview | bytes]:
+        """A range that is copied through, in pieces of at most 16 MB, none of which stays in memory."""
+        end = offset + length
+        for start in range(offset, end, REQUEST):
+            size = min(REQUEST, end - start)
+            yield self.read(start, size)
+            self.release(start, size)
 
     def release(self, offset: int, length: int) -> None:  # noqa: B027 - only a mapping holds what it has read
         """Say that a range will not be read again soon; if it is, it is there as before."""
@@ -181,6 +196,15 @@ class LocalSource(Source):
     def block(self, offset: int, least: int) -> memoryview:
         """The next two kilobytes or more, read without mapping them, as in `peek`."""
         return memoryview(self.peek(offset, max(least, min(WINDOW, self.size - offset))))
+
+    def chunks(self, offset: int, length: int) -> Iterator[memoryview | bytes]:
+        """A range in pieces of 1 MB, past the mapping: written again while the processor's cache has them.
+
+        Measured on 553 MB: two thirds of the time that copying 16 MB at a time out of the mapping takes.
+        """
+        end = offset + length
+        for start in range(offset, end, PIECE):
+            yield self.peek(start, min(PIECE, end - start))
 
     def release(self, offset: int, length: int) -> None:
         """Let the pages go: a file that is copied through its mapping would otherwise fill memory, page by page."""

@@ -72,11 +72,8 @@ class Extent(_Whole):
         return self.source.read(self.offset, self.nbytes)
 
     def chunks(self) -> Iterator[Any]:
-        """The range in pieces of at most 16 MB."""
-        for start in range(self.offset, self.offset + self.nbytes, CHUNK):
-            length = min(CHUNK, self.offset + self.nbytes - start)
-            yield self.source.read(start, length)
-            self.source.release(start, length)
+        """The range in bounded pieces, as its source copies best."""
+        return self.source.chunks(self.offset, self.nbytes)
 
     def private(self) -> memoryview:
         """The range, writable: pages of a mapped file are copied when they are written to."""
