@@ -83,7 +83,7 @@ def _npx_nonzero(x):
 @operator(shape=forward(lambda *_: ()), dtype=fixed_dtype("bool"))
 def _npi_share_memory(a, b):
     """Whether two arrays lie in the same memory."""
-    same = not a.is_meta and a.untyped_storage().data_ptr() == b.untyped_storage().data_ptr() != 0
+    same = can_look(a) and a.untyped_storage().data_ptr() == b.untyped_storage().data_ptr() != 0
     return torch.scalar_tensor(same, dtype=torch.bool, device=a.device)
 
 

@@ -72,17 +72,19 @@ def _npi_delete(
     """
     if axis is None or arr.dim() == 0:
         arr, axis = arr.reshape(-1), 0
-    size, place = arr.shape[axis], None
-    keep = torch.ones(size, dtype=torch.bool, device=arr.device)
-    if int_ind is not None:
-        place = _at(int_ind, size, size - 1)
-        keep[place] = False
-    elif step is not None:
-        keep[list(range(*slice(start, stop, step).indices(size)))] = False
-    elif obj.dtype == torch.bool:
-        keep &= ~obj
+    size = arr.shape[axis]
+    if obj is None:
+        span = range(*slice(start, stop, step).indices(size))
+        gone = [_at(int_ind, size, size - 1)] if int_ind is not None else list(span)
+        dropped = torch.zeros(size, dtype=torch.int8, device=arr.device)
+        dropped[gone] = 1
+        # how many are left is known: a stable sort puts them in front
+        return arr.index_select(axis, torch.argsort(dropped, stable=True)[: size - len(gone)])
+    if obj.dtype == torch.bool:
+        keep = ~obj
     else:
         index = obj.reshape(-1).to(torch.int64)
+        keep = torch.ones(size, dtype=torch.bool, device=arr.device)
         # MXNet passes over what is below 0 as well, where NumPy counts from the end
         keep[index[(index >= 0) & (index < size)]] = False
     return arr.index_select(axis, keep.nonzero().squeeze(1))

@@ -17,7 +17,7 @@ __all__ = ["can_look", "square"]
 
 def can_look(data: Any) -> bool:
     """Whether there are values to look at: not on the meta device, and not while a graph is traced."""
-    return not data.is_meta and not torch.compiler.is_compiling()
+    return type(data) is torch.Tensor and not data.is_meta and not torch.compiler.is_compiling()
 
 
 def square(data: Any, what: str) -> Any:
