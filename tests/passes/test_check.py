@@ -99,3 +99,9 @@ def test_rejects_numbers_of_inputs_and_outputs_that_no_node_has(op, texts):
     (problem,) = check(net(var("x"), (op, "y", texts, ("x",))))
     assert problem.kind == "parameters"
     assert "1000000000" in problem.what
+
+
+@pytest.mark.parametrize("number", ["0", "-3"])
+def test_rejects_operators_without_outputs(number):
+    (problem,) = check(net(var("x"), ("SliceChannel", "y", {"num_outputs": number}, ("x",))))
+    assert problem.kind == "parameters"

@@ -222,6 +222,12 @@ def test_rejects_wrong_inputs_and_parameters():
         infer_shapes(graph, {"x": (2, 3)})
 
 
+def test_rejects_an_output_that_its_operator_does_not_have():
+    graph = net(var("x"), ("relu", "y", {}, ("x",)))
+    with pytest.raises(ShapeError, match="node 'y' \\(relu\\): output 9 is read, and it has 1"):
+        infer_shapes(graph.replace(heads=((1, 9, 0),)))
+
+
 def test_the_pooling_convention_is_hinted_at_where_it_matters():
     pool = ("Pooling", "p", {"kernel": "(2, 2)", "stride": "(2, 2)", "pool_type": "max"}, ("x",))
     graph = net(var("x"), var("y"), pool, ("elemwise_add", "s", {}, ("p", "y")))

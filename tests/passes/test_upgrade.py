@@ -5,7 +5,7 @@ import json
 import pytest
 
 from evergraph import ops
-from evergraph.errors import OperatorError, UsageError
+from evergraph.errors import GraphError, OperatorError, UsageError
 from evergraph.graph import Graph, Node, parse, to_json
 from evergraph.passes import apply
 from evergraph.passes.binding import with_row_pointers
@@ -132,6 +132,11 @@ def test_an_unknown_operators_outputs_are_those_of_the_file():
     assert upgrade(parse(data)).graph.row_ptr == (0, 1, 4)
     used = plain().replace(b'"relu"', b'"Nowhere"').replace(head, b'"heads": [[1, 2]]')
     assert upgrade(parse(used)).graph.row_ptr == (0, 1, 4)
+
+
+def test_rejects_an_output_that_its_operator_does_not_have():
+    with pytest.raises(GraphError, match="output 9 of node 1 'y' \\(relu\\), which has 1"):
+        upgrade(parse(plain().replace(b'"heads": [[1, 0]]', b'"heads": [[1, 9]]')))
 
 
 def test_numpy_semantics_survive():

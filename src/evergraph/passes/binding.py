@@ -48,15 +48,18 @@ _FAILURES = (ValueError, TypeError, IndexError, KeyError, ArithmeticError, Attri
 def _read(operator: Operator, texts: frozenset[tuple[str, str]], count: int | None) -> Meaning:
     params = operator.parse(dict(sorted(texts)))
     for name in _COUNTS:
-        if isinstance(number := params.get(name), int) and number > _MOST:
+        if isinstance(number := params.get(name), int) and number > max(_MOST, count or 0):
             raise OperatorError(f"parameter {name}: expected at most {_MOST}, found {number}")
     try:
-        inputs = tuple(operator.input_names(params, count))
-        return Meaning(operator, params, inputs, operator.output_names(params), operator.visible_outputs(params))
+        inputs, outputs = tuple(operator.input_names(params, count)), operator.output_names(params)
+        visible = operator.visible_outputs(params)
     except _FAILURES as error:
         if isinstance(error, OperatorError):
             raise
         raise OperatorError(f"parameters do not fit together ({type(error).__name__}: {printable(error)})") from error
+    if not outputs:
+        raise OperatorError(f"operator {operator.name} has no outputs with these parameters")
+    return Meaning(operator, params, inputs, outputs, visible)
 
 
 _read_once = functools.lru_cache(maxsize=1 << 14)(_read)

@@ -41,6 +41,13 @@ class Known(Generic[T]):
         """What is known of one output."""
         return self.values[self.offsets[node] + output]
 
+    def misread(self) -> list[Finding]:
+        """The nodes of which an output is read that they do not have."""
+        starts = self.offsets
+        entries = [e for n in self.graph.nodes for e in n.inputs] + list(self.graph.heads)
+        wrong = {(source, output) for source, output, _ in entries if starts[source] + output >= starts[source + 1]}
+        return [(n, f"output {output} is read, and it has {starts[n + 1] - starts[n]}") for n, output in sorted(wrong)]
+
     def inputs_of(self, node: int) -> list[T | None]:
         """What is known of a node's inputs."""
         return [self.of(source, output) for source, output, _ in self.graph.nodes[node].inputs]

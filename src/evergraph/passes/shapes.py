@@ -78,7 +78,7 @@ def infer_shapes(graph: Graph, shapes: Mapping[str, Sequence[int | None] | None]
 
 def _infer(graph: Graph, seeds: Mapping[int, Dims], numpy: bool) -> Shapes:
     found = Shapes(graph)
-    wrong = _seed(found, seeds, numpy) + _arities(graph)
+    wrong = _seed(found, seeds, numpy) + found.misread() + _arities(graph)
     if not wrong:
         rule = _rule(graph, numpy)
         wrong = [(i, _describe(found, i, text)) for i, text in spread(found, rule, unify, known)]
@@ -218,8 +218,8 @@ def _rounds(params: Any, data: Dims) -> bool:
         return False
     rank = len(params.kernel)
     strides, pads = params.stride or (1,) * rank, params.pad or (0,) * rank
-    each = zip(data[2:], params.kernel, strides, pads, strict=True)
-    return any(d is not None and (d + 2 * p - k) % s != 0 for d, k, s, p in each)
+    each = zip(data[2:], params.kernel, strides, pads, strict=False)
+    return any(d is not None and s and (d + 2 * p - k) % s != 0 for d, k, s, p in each)
 
 
 @graph_pass("infer_shapes", provides=["shapes"])

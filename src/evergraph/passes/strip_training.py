@@ -154,6 +154,8 @@ class _Strip:
     def replace_layers(self) -> None:
         for index in self.draft.order():
             node, name = self.draft.nodes[index], self.name(index)
+            if not node.inputs:
+                continue  # it predicts nothing: `check` says so
             if name == "SoftmaxOutput":
                 op, attrs = self.softmax(index)
             elif name in _PREDICT:

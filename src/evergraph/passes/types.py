@@ -78,7 +78,7 @@ def infer_types(graph: Graph, types: Mapping[str, str] | None = None, *, default
 
 def _infer(graph: Graph, seeds: Mapping[int, str]) -> Types:
     found = Types(graph)
-    wrong = _seed(found, seeds)
+    wrong = _seed(found, seeds) + found.misread()
     if not wrong:
         wrong = spread(found, _rule(graph), _combine, bool)
     lines = [f"{node_label(graph, i)}: {text}" for i, text in wrong]

@@ -138,6 +138,7 @@ def upgrade(graph: Graph, *, pooling_convention: str | None = None) -> Upgraded:
     Raises:
         OperatorError: texts that belong to an operator's input (`weight_lr_mult`) where it has no such input; all of
             them are listed.
+        GraphError: an output is read that its operator does not have.
 
     >>> from evergraph.graph import parse
     >>> old = parse(b'''{"nodes": [{"op": "null", "name": "x", "inputs": [], "attr": {"lr_mult": "2"}},
@@ -159,8 +160,8 @@ def upgrade(graph: Graph, *, pooling_convention: str | None = None) -> Upgraded:
                 each.function(work)
     what = f"the graph ({version_words(graph.version)}) has texts for inputs that its operators lack"
     collect(OperatorError, what, work.errors, fix="remove these texts from the symbol file, or correct their names")
-    # the last step froze the draft
-    result = work.draft.graph if work.edits else graph
+    # the last step froze the draft; row pointers that follow from the operators may deny an output that is read
+    result = work.draft.graph.verify() if work.edits else graph
     return Upgraded(result, tuple(work.edits), graph.version, (*graph.remarks(), *work.remarks))
 
 
