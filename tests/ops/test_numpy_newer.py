@@ -171,6 +171,26 @@ def test_least_squares_are_numpys(a, b):
     assert dtypes("_npi_lstsq", "float64", "float64") == ["float64", "float64", "int32", "float64"]
 
 
+def test_added_and_updated_places_are_numpys():
+    data, places = normal(3, 4), np.array([[0, 2, 0], [1, 3, 1]])
+    for val in (normal(3), normal(1), normal()):
+        want = data.copy()
+        np.add.at(want, tuple(places), val)
+        same(one("_npx_index_add", data, places, val), want)
+    want = data.copy()
+    want[[2, 0]] = rows = normal(2, 4)
+    same(one("_npx_index_update", data, np.array([2, 0]), rows), want)
+    assert shapes("_npx_index_add", [(3, 4), (2, 3), (3,)])[1] == [(3, 4)]
+
+
+def test_gradients_of_updated_places_go_to_the_new_values():
+    data, val = torch.zeros(3, requires_grad=True), torch.ones(2, requires_grad=True)
+    (found,) = tensors("_npx_index_update", data, torch.tensor([2, 0]), val)
+    found.backward(torch.tensor([1.0, 2.0, 3.0]))
+    assert data.grad.tolist() == [0.0, 2.0, 0.0]
+    assert val.grad.tolist() == [3.0, 1.0]
+
+
 def test_rejects_indices_that_are_outside_or_no_integers():
     with pytest.raises(ShapeError, match="outside"):
         call("_npi_advanced_indexing", np.zeros(3), np.array([3]))

@@ -195,3 +195,33 @@ def _npi_advanced_indexing_multiple(data, indices):
     MXNet 1.9.1 lacks it.
     """
     return data[tuple(_positions(indices).unbind(0))]
+
+
+def _coordinates(a: Any, ind: Any) -> tuple[Any, ...]:
+    rows = _positions(ind.reshape(1, -1) if ind.dim() < 2 else ind)
+    if rows.dim() != 2 or rows.shape[0] > a.dim():
+        found = f"{tuple(ind.shape)} into {tuple(a.shape)}"
+        raise ShapeError("indices have a row for each axis they name", found=found)
+    return tuple(rows.unbind(0))
+
+
+def _modified(_: Any, a: Any, ind: Any, val: Any) -> Dims:
+    return a
+
+
+@operator(shape=forward(_modified), dtype=_first_type)
+def _npx_index_add(a, ind, val):
+    """The array with values added at places: the columns of ind, with a row for each of the first axes.
+
+    val is broadcast to what lies there; a place that is named twice gets both. MXNet 1.9.1 lacks it.
+    """
+    return a.index_put(_coordinates(a, ind), val.to(a.dtype), accumulate=True)
+
+
+@operator(shape=forward(_modified), dtype=_first_type)
+def _npx_index_update(a, ind, val):
+    """The array with values put at places: the columns of ind, with a row for each of the first axes.
+
+    val is broadcast to what lies there. MXNet 1.9.1 lacks it.
+    """
+    return a.index_put(_coordinates(a, ind), val.to(a.dtype))
