@@ -48,7 +48,7 @@ def test_a_server_without_ranges_or_with_redirects_is_read(server, kind):
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("missing", "status 404"),
+        ("missing", "there is no such file"),
         ("loop", "TooManyRedirects"),
         ("to-file", "cannot be read from"),
         ("wrong-range", "another range"),

@@ -1,5 +1,6 @@
 """Opens what a URI means: a file of any format, a folder, a prefix, an archive, or standard input."""
 
+import errno
 import os
 from typing import Any
 
@@ -9,7 +10,7 @@ from evergraph.formats.bundle import Bundle
 from evergraph.formats.folder import in_folder
 from evergraph.formats.mxnet_checkpoint import MXNetCheckpoint, prefix_bundle, split_name
 from evergraph.formats.registry import by_content, by_name
-from evergraph.stores import Location, exists, list_folder, locate, open_source
+from evergraph.stores import Location, list_folder, locate, open_source
 
 __all__ = ["open_checkpoint"]
 
@@ -41,7 +42,7 @@ def open_checkpoint(uri: object, form: str | None = None, **options: Any) -> Che
     try:
         return _file(location, None, options)
     except StoreError as error:
-        if not _is_missing(location):
+        if error.errno != errno.ENOENT:
             raise
         bundle = _prefix(location, location.basename)
         if bundle is None:
@@ -66,15 +67,6 @@ def _pair(location: Location, options: dict[str, Any]) -> Checkpoint:
 def _is_folder(location: Location) -> bool:
     # remote stores have no folders of their own: a slash at the end says that one is meant
     return os.path.isdir(location.name) if location.is_local else location.uri.endswith("/")
-
-
-def _is_missing(location: Location) -> bool:
-    if location.is_local:
-        return not os.path.lexists(location.name)
-    try:
-        return not exists(location)
-    except StoreError:
-        return False
 
 
 def _folder(location: Location) -> Bundle:

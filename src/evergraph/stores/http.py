@@ -3,6 +3,7 @@
 The client of fsspec (aiohttp) carries the requests; a server without ranges is read once, to its end.
 """
 
+import errno
 import re
 import tempfile
 from collections.abc import Mapping
@@ -118,9 +119,10 @@ class HttpSource(Source):
         )
         async with request as answer:
             if answer.status not in (200, 206, 416):
-                raise StoreError(
-                    "the server refused", where=self.name, found=f"status {answer.status} {answer.reason or ''}".strip()
-                )
+                words = f"status {answer.status} {answer.reason or ''}".strip()
+                refused = StoreError("the server refused", where=self.name, found=words)
+                refused.errno = errno.ENOENT if answer.status in (404, 410) else None
+                raise refused
             if answer.status == 206:
                 return answer.status, answer.headers, await _bounded(answer.content, length)
             if answer.status == 416:

@@ -1,5 +1,6 @@
 """Files of other machines, through fsspec: ranged reads, and writes that appear whole or not at all."""
 
+import errno
 import importlib.util
 import re
 from typing import Any
@@ -40,9 +41,10 @@ def failed(location: Location, what: str, error: BaseException) -> EvergraphErro
     if isinstance(error, EvergraphError):
         return error
     reason = printable(_URL.sub(lambda found: redact(found[0]), str(error)), 500)
-    return StoreError(
-        what, where=location.shown, found=f"{type(error).__name__}: {reason}" if reason else type(error).__name__
-    )
+    kind = type(error).__name__
+    found = StoreError(what, where=location.shown, found=f"{kind}: {reason}" if reason else kind)
+    found.errno = errno.ENOENT if isinstance(error, FileNotFoundError) else getattr(error, "errno", None)
+    return found
 
 
 def open_remote(location: Location, **options: Any) -> Source:
