@@ -102,6 +102,8 @@ def from_torch():
     """Files of torch's own, where it is installed."""
     try:
         import torch
+
+        from tests.formats.test_torch import old_archive
     except ImportError:
         return {}
     shared = torch.nn.Parameter(torch.ones(3, 2))
@@ -111,13 +113,15 @@ def from_torch():
         out = io.BytesIO()
         torch.save(value, out, **options)
         found[f"{name}/own"] = out.getvalue()
-    return found
+    return found | {"torch-tar/old": old_archive()}
 
 
 def seeds():
     """Name -> bytes of every seed, in a fixed order."""
     found = every_format()
     found |= archives(found) | from_torch()
+    index = {"metadata": {"total_size": 8}, "weight_map": {"a": "m-1.safetensors", "b": "m-2.safetensors"}}
+    found["safetensors-sharded/index"] = json.dumps(index).encode()
     found["pickle/numpy"] = pickle.dumps({"a": np.arange(3.0), "b": [np.float32(1), (1, "x", None)]}, 2)
     for root, pattern, step in RECORDED:
         paths = [p for p in sorted(root.glob(pattern)) if 0 < p.stat().st_size <= LARGEST]

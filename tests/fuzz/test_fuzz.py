@@ -14,7 +14,7 @@ from tests.fuzz.run import Findings, one, run
 from tests.fuzz.seeds import seeds
 
 SECONDS = float(os.environ.get("EVERGRAPH_FUZZ_SECONDS", "30"))
-SEVERAL_FILES = {"safetensors-sharded", "mxnet-checkpoint", "torch-tar"}
+SEVERAL_FILES = {"mxnet-checkpoint"}
 
 
 @pytest.fixture(scope="module")
