@@ -252,8 +252,10 @@ def rejected(data, *words, **options):
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (record(dims=(2**32, 2**32)), ["'w' at byte 0", "73786976294838206464 bytes"]),
+        (record(dims=(2**32, 2**32)), ["'w' at byte 0", "more bytes than an address counts", "4294967296"]),
         (record(dims=(2**63 - 1, 4)), ["'w' at byte 0"]),
+        (record(dims=(2**62, 0), content=b""), ["'w' at byte 0", "more bytes than an address counts"]),
+        (record(dims=(2**40, 2)), ["'w' at byte 0", "8796093022208 bytes, and its content has 8"]),
         (record(dims=(200, 300), content=bytes(24)), ["'w' at byte 0", "240000 bytes, and its content has 24"]),
         (record(dims=(2**64 - 2, 4)), ["'w' at byte 0", "a negative size in [-2, 4]"]),
         (record(dims=(1,) * 33 + (2,)), ["too many dimensions", "at most 32", "'w'"]),

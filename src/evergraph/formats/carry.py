@@ -19,6 +19,7 @@ from evergraph.errors import ConversionError, DamagedError, IntegrityError, prin
 from evergraph.formats.plain_json import from_plain, to_plain
 from evergraph.graph import Graph, parse, to_json
 from evergraph.tensors import CSR, DENSE, DTYPES, MAP, NONE, ROW_SPARSE, TEXT, Computed, Held, Tensor
+from evergraph.tensors.shapes import impossible
 
 __all__ = ["CARRY", "KEY", "Carried", "Target", "describe", "known", "restore"]
 
@@ -463,7 +464,7 @@ def _restore_array(stored: Checkpoint, key: str, entry: Mapping[str, Any], detai
     if "dtype" not in entry:
         return tensor
     kind, shape = DTYPES[entry["dtype"]], _sizes(from_plain(entry["shape"]))
-    if math.prod(shape) * kind.itemsize != tensor.blob.nbytes:
+    if impossible(shape, kind.itemsize) or math.prod(shape) * kind.itemsize != tensor.blob.nbytes:
         raise _foreign(stored, f"{tensor.blob.nbytes} bytes in {printable(key)}", f"shape {shape} of {kind}")
     return tensor.replace(dtype=kind, shape=shape)
 

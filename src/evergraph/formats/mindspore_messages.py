@@ -10,6 +10,7 @@ from evergraph.errors import DamagedError, printable
 from evergraph.formats.protobuf import BYTES, KINDS, VARINT, Wire, decode_varint, signed, wrong_wire_type
 from evergraph.stores import Source
 from evergraph.tensors import DTYPES, DType, Extent, Tensor
+from evergraph.tensors.shapes import MAX_DIMENSIONS
 
 __all__ = ["MAP_PARTS", "TRAILER", "TYPES", "Proto", "Reader", "Record", "looks_like_records"]
 
@@ -44,7 +45,6 @@ MAP_PARTS = ("keys", "values", "status")
 TRAILER = b"crc_num"
 """What the 17 bytes of the checksum trailer begin with."""
 
-MAX_DIMENSIONS = 32
 LONGEST_TYPE = 256
 WINDOW, ROOM = 2048, 256
 """Bytes looked at together, and how many of them a record's head may need."""

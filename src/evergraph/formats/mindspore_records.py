@@ -9,6 +9,7 @@ from evergraph.errors import DamagedError, collect, printable
 from evergraph.formats.mindspore_messages import MAP_PARTS, TYPES, Proto, Reader, Record
 from evergraph.stores import Source
 from evergraph.tensors import DTYPES, MAP, TEXT, DType, Extent, Joined, Tensor
+from evergraph.tensors.shapes import impossible
 
 __all__ = ["OWN", "TYPE_NAMES", "read_records"]
 
@@ -153,8 +154,9 @@ def _kind(proto: Proto, known: Mapping[bytes, DType], where: str, findings: list
 
 
 def _lies(shape: tuple[int, ...], kind: DType, nbytes: int, where: str, findings: list[str]) -> bool:
-    if any(d < 0 for d in shape):
-        findings.append(f"{where}: a negative size in {list(shape)}")
+    wrong = impossible(shape, kind.itemsize)
+    if wrong:
+        findings.append(f"{where}: {wrong} in {list(shape)}")
         return True
     needed = math.prod(shape) * kind.itemsize
     if needed != nbytes:

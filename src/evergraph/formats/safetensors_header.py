@@ -11,6 +11,7 @@ from evergraph.errors import DamagedError, collect, printable
 from evergraph.graph.strict_json import load_json
 from evergraph.stores import Source, human
 from evergraph.tensors import DTYPES
+from evergraph.tensors.shapes import impossible
 
 __all__ = ["DTYPE_NAMES", "LONGEST_HEADER", "METADATA", "Entry", "Header", "header_bytes", "parse_header", "parse_text"]
 
@@ -212,6 +213,9 @@ def _entry(row: Any) -> Entry | str:
         return f"data_offsets {printable([begin, end], 80)}, and a beginning and an end are expected"
     if not isinstance(shape, list) or any(type(d) is not int or not 0 <= d < _LARGEST for d in shape):
         return f"shape {printable(shape, 80)}, and sizes of at least 0 are expected"
+    wrong = impossible(shape, itemsize)
+    if wrong:
+        return f"shape {printable(shape, 80)}: {wrong}"
     needed = math.prod(shape) * itemsize
     if needed != end - begin:
         return f"shape {printable(shape, 80)} of {kind} takes {needed} bytes, and data_offsets hold {end - begin}"

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from evergraph.errors import FormatError, UsageError
+from evergraph.errors import DamagedError, FormatError, UsageError, printable
 from evergraph.tensors.blob import Blob, Held
 from evergraph.tensors.dtypes import DTYPES, DType, dtype
+from evergraph.tensors.shapes import impossible
 
 if TYPE_CHECKING:
     import numpy as np
@@ -159,8 +160,12 @@ class Tensor:
     def _array(self, view: memoryview) -> "np.ndarray":
         import numpy as np
 
-        found = np.frombuffer(view, dtype=self.dtype.numpy(), count=self.size)
-        return found.reshape(self.shape)
+        try:
+            return np.frombuffer(view, dtype=self.dtype.numpy(), count=self.size).reshape(self.shape)
+        except (ValueError, OverflowError) as error:
+            wrong = impossible(self.shape or (), self.dtype.itemsize) or printable(error)
+            found = f"{self.shape} of {self.dtype!s}: {wrong}"
+            raise DamagedError("no array has this shape", where=self.blob.place, found=found) from error
 
     def torch(self) -> "torch.Tensor":
         """The values as a torch tensor on the CPU; shared with the mapping, and writing to it never reaches the file.
@@ -175,7 +180,7 @@ class Tensor:
             return torch.from_numpy(self.numpy())
         kind = self.dtype.torch()
         if not self.size:
-            return torch.empty(self.shape, dtype=kind)
+            return torch.empty(self.numpy().shape, dtype=kind)
         view = self.blob.private()
         found = torch.frombuffer(view, dtype=torch.uint8)
         # unaligned elements are slow, and undefined for vector instructions
