@@ -187,7 +187,7 @@ def test_the_engine_is_chosen_for_a_block_and_holds_again_after_it():
 
 
 def test_openvino_that_is_not_installed_is_an_error_where_asked_for_and_torch_where_not(monkeypatch):
-    for place in ("evergraph.engine.settings", "evergraph.engine.prediction"):
+    for place in ("evergraph.engine.settings", "evergraph.engine.compiling"):
         monkeypatch.setattr(f"{place}.has_openvino", lambda: False)
     graph = chain(("abs", "y", "data"))
     with pytest.raises(MissingDependencyError, match="OpenVINO is not installed"):

@@ -1,12 +1,16 @@
 """Executors: a graph bound to arrays, run forward and backward with MXNet's semantics on torch autograd."""
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 
+from evergraph.engine.compiling import Compiled, compile_program, freeze
+from evergraph.engine.freezing import Freezer
 from evergraph.engine.gradients import GradientStore
 from evergraph.engine.plan import Plan, make_plan
+from evergraph.engine.settings import EngineWarning, resolve
 from evergraph.errors import EvergraphError, OperatorError, ShapeError, UsageError, collect, printable
 from evergraph.graph import Graph
 from evergraph.ops.run import Run
@@ -34,6 +38,10 @@ class Executor:
         device: torch device of the nodes that no group places elsewhere.
         groups: device of each context group (model parallelism).
         generators: random generators by torch device string.
+        inputs: names of the arguments that differ from run to run. Inference lowers the graph with the others as
+            constants, once they have stayed as they are for a few runs, and until one is written again. Where the names
+            are not given, they are learned from what changes. Memory that is written behind PyTorch's back, as through
+            a NumPy view, goes unnoticed: `changed()` says so.
 
     Raises:
         OperatorError: the graph holds unknown operators or malformed parameters; all are listed.
@@ -60,8 +68,10 @@ class Executor:
         device: Any = "cpu",
         groups: Mapping[str, Any] | None = None,
         generators: Mapping[str, Any] | None = None,
+        inputs: Sequence[str] | None = None,
     ) -> None:
         self.graph, self.device, self.groups = graph, device, dict(groups or {})
+        self._inputs = inputs
         self.generators: dict[str, Any] = dict(generators or {})
         self._plans: dict[Any, Plan] = {}
         names = signature(graph)
@@ -77,6 +87,8 @@ class Executor:
         self._training = False
         self._monitor: tuple[Callable[[str, Any], None], bool] | None = None
         self._random: Any = None
+        places = None if inputs is None else [i for i, n in enumerate(names.arguments) if n in set(inputs)]
+        self._freezer = Freezer(places, self._fixed_gammas(), self._frozen) if self._can_freeze() else None
 
     @property
     def gradients(self) -> list[Any]:
@@ -99,10 +111,20 @@ class Executor:
         self._training = training
         if training and self._store.wanted:
             self._record()
-        else:
-            with torch.no_grad():
-                self.outputs = self._compute(self.arguments)
+            return self.outputs
+        with torch.no_grad():
+            lowered = None
+            if self._freezer is not None and not training and self._monitor is None:
+                lowered = self._freezer.lowered([*self.arguments, *self.auxiliary])
+            self.outputs = self._compute(self.arguments) if lowered is None else lowered()
+            if self._freezer is not None and not training:
+                self._freezer.note([*self.arguments, *self.auxiliary])
         return self.outputs
+
+    def changed(self) -> None:
+        """Say that arrays were written in a way that PyTorch does not notice."""
+        if self._freezer is not None:
+            self._freezer.disturb()
 
     def backward(self, heads: Sequence[Any] | Any = ()) -> None:
         """Compute the gradients of the arguments and store them as requested.
@@ -168,6 +190,7 @@ class Executor:
             device=self.device,
             groups=self.groups,
             generators=self.generators,
+            inputs=self._inputs,
         )
         found._monitor = self._monitor
         return found
@@ -195,7 +218,45 @@ class Executor:
             return plan.observe(arguments, self.auxiliary, *self._monitor)
         return plan(arguments, self.auxiliary)
 
+    def _can_freeze(self) -> bool:
+        """Whether one device holds everything, each name stands for one array, and no operator writes its inputs."""
+        names = (*self.argument_names, *self.auxiliary_names)
+        steps = self._plan(False).program.steps
+        writes = any(i.kind == "in place" for s in steps if s.op is not None for i in s.op.inputs)
+        return not self.groups and len(set(names)) == len(names) and not writes
+
+    def _fixed_gammas(self) -> list[int]:
+        """Places of the arrays that are only ever a fixed gamma, which every run of theirs sets to 1 again."""
+        program = self._plan(False).program
+        read: dict[int, bool] = {}
+        for step in program.steps:
+            for place, value in enumerate(step.inputs):
+                fixed = place == 1 and bool(step.params.get("fix_gamma"))
+                read[value] = fixed and read.get(value, True)
+        return [i for i, value in enumerate(program.inputs) if read.get(value)]
+
+    def _frozen(self, arrays: Sequence[Any], places: Sequence[int]) -> Compiled:
+        """The graph lowered with everything but the arrays at these places as constants."""
+        names = (*self.argument_names, *self.auxiliary_names)
+        inputs = list(dict.fromkeys(names[i] for i in places))
+        given = dict(zip(names, arrays, strict=True))
+        shapes = {n: tuple(a.shape) for n, a in given.items()}
+        plan = make_plan(self.graph, shapes=shapes, device=self.device, run=Run(False, self.generators), infer=True)
+        engine, precision = resolve(None, None)
+        call = compile_program(
+            freeze(plan, {n: a for n, a in given.items() if n not in inputs}, inputs),
+            [given[n] for n in inputs],
+            engine="torch" if engine == "auto" else engine,
+            precision=precision,
+            device=torch.device(self.device),
+            tell=lambda note: warnings.warn(note, EngineWarning, stacklevel=4),
+        )
+        first = [next(k for k, i in enumerate(places) if names[i] == n) for n in inputs]
+        return lambda values: call([values[k] for k in first])
+
     def _record(self, again: bool = False) -> None:
+        if self._freezer is not None:
+            self._freezer.disturb()
         if again and self._random is not None:
             _restore(self._random)
         else:

@@ -3,22 +3,18 @@
 import threading
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
+from evergraph.engine.compiling import Compiled, compile_program, freeze
 from evergraph.engine.losses import strip_losses
-from evergraph.engine.lowering import lower
-from evergraph.engine.lowering.rewriting import redirect
-from evergraph.engine.openvino import accelerate, split
 from evergraph.engine.plan import Plan, make_plan
-from evergraph.engine.program import Program
-from evergraph.engine.routine import Routine
-from evergraph.engine.settings import EngineWarning, has_openvino, resolve
+from evergraph.engine.settings import EngineWarning, resolve
 from evergraph.engine.tensors import as_numpy, as_tensor
-from evergraph.errors import ConversionError, UsageError, collect, printable
+from evergraph.errors import UsageError, collect, printable
 from evergraph.graph import Graph
 from evergraph.ops.sparse import dense_value
 from evergraph.passes.signature import signature
@@ -94,7 +90,7 @@ class Predictor:
         stray = [f"not in the graph: {printable(n)}" for n in self.unused]
         collect(UsageError, "the parameters are not those of the graph", states + stray if states else ())
         self._types = _input_types(self.graph, self._tensors)
-        self._prepared: OrderedDict[Any, Callable[[Sequence[Any]], list[Any]]] = OrderedDict()
+        self._prepared: OrderedDict[Any, Compiled] = OrderedDict()
         self._lock = threading.Lock()
 
     def _needed(self, plan: Plan) -> tuple[str, ...]:
@@ -142,7 +138,7 @@ class Predictor:
         )
         return [inputs[n] for n in self.inputs]
 
-    def prepare(self, values: Sequence[torch.Tensor]) -> Callable[[Sequence[Any]], list[Any]]:
+    def prepare(self, values: Sequence[torch.Tensor]) -> Compiled:
         """What computes the outputs for inputs of these shapes and types; made once for each, the newest are kept."""
         key = tuple((tuple(v.shape), v.dtype) for v in values)
         with self._lock:
@@ -153,61 +149,18 @@ class Predictor:
             self._prepared.move_to_end(key)
             return self._prepared[key]
 
-    def _prepare(self, values: Sequence[torch.Tensor]) -> Callable[[Sequence[Any]], list[Any]]:
-        program = self._program(values)
-        if self._engine != "torch" and self._device.type == "cpu" and has_openvino():
-            try:
-                return self._on_openvino(program, values)
-            except ConversionError as error:
-                self._tell(f"{error.what}; it runs on torch")
-                program = self._program(values)
-        return self._on_torch(program)
-
-    def _program(self, values: Sequence[torch.Tensor]) -> Program:
+    def _prepare(self, values: Sequence[torch.Tensor]) -> Compiled:
         tensors = {n: dense_value(as_tensor(t)).to(self._device) for n, t in self._tensors.items()}
-        given = dict(zip(self.inputs, values, strict=True))
-        shapes = {n: tuple(t.shape) for n, t in (tensors | given).items()}
+        shapes = {n: tuple(t.shape) for n, t in (tensors | dict(zip(self.inputs, values, strict=True))).items()}
         plan = make_plan(self.graph, device=self._device, shapes=shapes, infer=True)
-        program, names = plan.program, (*plan.arguments, *plan.auxiliary)
-        strip_losses(program)
-        named = dict(zip(program.inputs, names, strict=True))
-        program.constants |= {v: tensors[n] for v, n in named.items() if n in tensors}
-        places = {n: v for v, n in named.items()}
-        program.inputs = [places[n] for n in self.inputs]
-        # a name that stands for several arguments gives them all the same value
-        same = {v: places[n] for v, n in named.items() if n in given and v != places[n]}
-        redirect(program, same)
-        program.prune()
-        return program
-
-    def _on_torch(self, program: Program) -> Callable[[Sequence[Any]], list[Any]]:
-        half = self._precision == "bfloat16"
-        lower(program, fuse=self._device.type == "cpu" and not half)
-        routine = Routine(program)
-        if not half:
-            return routine
-
-        def lowered(values: Sequence[Any]) -> list[Any]:
-            with torch.autocast(self._device.type, torch.bfloat16):
-                return [o.float() if o.dtype == torch.bfloat16 else o for o in routine(values)]
-
-        return lowered
-
-    def _on_openvino(self, program: Program, values: Sequence[torch.Tensor]) -> Callable[[Sequence[Any]], list[Any]]:
-        lower(program, fuse=False)
-        first, forced = split(program, fastest=False)
-        if not first.steps:
-            raise ConversionError("OpenVINO can take no part of this graph")
-        if forced.steps:
-            kinds = ", ".join(sorted({printable(s.kind) for s in forced.steps if s.kind}))
-            self._tell(f"a part of the graph runs on torch ({len(forced.steps)} nodes: {kinds})")
-        first, rest = split(program, fastest=self._engine == "auto")
-        if not first.steps:
-            return self._on_torch(program)
-        compiled = accelerate(first, values, self._precision)
-        lower(rest)
-        routine = Routine(rest)
-        return lambda given: routine([*compiled(given), *given])
+        return compile_program(
+            freeze(plan, tensors, self.inputs),
+            values,
+            engine=self._engine,
+            precision=self._precision,
+            device=self._device,
+            tell=self._tell,
+        )
 
     def _tell(self, note: str) -> None:
         if note not in self.notes:
