@@ -110,9 +110,11 @@ def _npi_matmul(a, b):
     it has in full, the gradient is MXNet's: sums over every n-th matrix, which is not the derivative.
     """
     a, b = aligned(a, b)
-    _matmul_shape(a.shape, b.shape)
-    stacks = a.shape[:-2], b.shape[:-2]
-    if stacks[0] != stacks[1] and all(stacks) and (a.requires_grad or b.requires_grad):
+    ranks = a.dim(), b.dim()
+    if 0 in ranks or a.shape[-1] != b.shape[-2 if ranks[1] > 1 else 0]:
+        _matmul_shape(tuple(a.shape), tuple(b.shape))  # says what does not fit
+    if min(ranks) > 2 and (a.requires_grad or b.requires_grad):
+        stacks = a.shape[:-2], b.shape[:-2]
         whole = torch.broadcast_shapes(*stacks)
         if any(_repeated_inside(each, whole) for each in stacks):
             return _matmul_of_stacks(a, b)

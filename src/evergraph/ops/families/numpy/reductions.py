@@ -1,5 +1,6 @@
 """Reductions over axes: None stands for all of them, () for none; nothing left gives a 0-d array."""
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any, Literal
@@ -20,6 +21,7 @@ AnyType = Literal[None, "bool", "float16", "float32", "float64", "int32", "int64
 """The types that a sum, product or mean can be computed in."""
 
 
+@functools.lru_cache(1024)  # small arrays are reduced in the time that this takes
 def axes_of(axis: Any, rank: int) -> tuple[int, ...]:
     """The axes that a reduction removes, in order.
 
@@ -85,8 +87,10 @@ def _np_sum(
     a, *, axis: Axes | None = None, dtype: AnyType = None, keepdims: bool = False, initial: Double | None = None
 ):
     """The sum over axes, in the input's type (int64 for booleans) or in `dtype`. MXNet 2.0 calls it _npi_sum."""
-    kind, wide = _types(a, dtype)
     axes = axes_of(axis, a.dim())
+    if dtype is None and initial is None and axes and a.is_floating_point():
+        return torch.sum(a, axes, keepdims)
+    kind, wide = _types(a, dtype)
     total = torch.sum(a, axes, keepdim=keepdims, dtype=wide) if axes else a.to(wide, copy=True)
     if initial is not None:
         total = total + initial
@@ -122,8 +126,8 @@ def _npi_mean(
     """The mean over axes, in the input's type, float32 for integers and booleans, or in `dtype`."""
     if initial is not None:
         raise OperatorError("a mean has no initial value", expected="initial None", found=initial)
-    kind = torch_dtype(dtype) if dtype else a.dtype if a.is_floating_point() else torch.float32
     axes = axes_of(axis, a.dim())
+    kind = torch_dtype(dtype) if dtype else a.dtype if a.is_floating_point() else torch.float32
     if kind.is_floating_point:
         return torch.mean(a, axes, keepdim=keepdims, dtype=kind) if axes else a.to(kind, copy=True)
     mean = torch.sum(a, axes, dtype=torch.float64) / number_of(a, axes) if axes else a.to(torch.float64)
@@ -145,9 +149,18 @@ def _least(data: Any, axes: tuple[int, ...]) -> Any:
     return torch.amin(data, axes)
 
 
-def _extreme(name: str, function: Callable[..., Any], limit: Callable[..., Any], doc: str, aliases: Any) -> Operator:
+def _extreme(
+    name: str,
+    function: Callable[..., Any],
+    plain: Callable[..., Any],
+    limit: Callable[..., Any],
+    doc: str,
+    aliases: Any,
+) -> Operator:
     def body(a: Any, *, axis: Axes | None = None, keepdims: bool = False, initial: Double | None = None) -> Any:
         axes = axes_of(axis, a.dim())
+        if initial is None and axes and not a.requires_grad and a.numel():
+            return plain(a, axes, keepdims)
         if number_of(a, axes) == 0:
             if initial is None:
                 raise ShapeError(f"{name} of no values has no result", found=tuple(a.shape), fix="give `initial`")
@@ -164,6 +177,7 @@ def _extreme(name: str, function: Callable[..., Any], limit: Callable[..., Any],
 _extreme(
     "_np_max",
     _greatest,
+    lambda a, axes, keepdims: torch.amax(a, axes, keepdims),
     lambda a, b: torch.maximum(a, b),
     "The greatest value over axes; every position that has it gets the gradient. MXNet 2.0 calls it _npi_max.",
     ("_np_amax", "_npi_max", "_npi_amax"),
@@ -171,6 +185,7 @@ _extreme(
 _extreme(
     "_np_min",
     _least,
+    lambda a, axes, keepdims: torch.amin(a, axes, keepdims),
     lambda a, b: torch.minimum(a, b),
     "The least value over axes; every position that has it gets the gradient. MXNet 2.0 calls it _npi_min.",
     ("_np_amin", "_npi_min", "_npi_amin"),

@@ -1,5 +1,6 @@
 """Arrays in another shape: reshaped, transposed, rolled, flipped, broadcast."""
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -57,7 +58,10 @@ def _reshape_rule(p: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims]
 @operator(shape=_reshape_rule)
 def _np_reshape(a, *, newshape: Shape, order: str = "C"):
     """The values in another shape; one size may be -1 and is inferred, 0 is a size of 0."""
-    return a.reshape(_reshaped(a.shape, newshape))
+    try:
+        return a.reshape(newshape)
+    except RuntimeError:
+        return a.reshape(_reshaped(a.shape, newshape))  # says what does not fit
 
 
 class _Reader:
@@ -136,6 +140,9 @@ def coded_shape(sizes: Sequence[int | None], codes: Sequence[int], reverse: bool
     return _filled(reader.found, reader.inferred, sizes, tuple(codes))[turn]
 
 
+_remembered_shape = functools.lru_cache(4096)(coded_shape)
+
+
 def _coded_rule(p: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], list[Dims]]:
     if ins[0] is None:
         if all(d >= -1 for d in p.newshape):
@@ -151,9 +158,11 @@ def _npx_reshape(a, *, newshape: Shape, reverse: bool = False, order: str = "C")
     -1 infers a size, -2 keeps an axis, -3 drops an axis of length 1, -4 keeps all that are left, -5 merges two,
     -6 splits one into the two sizes that follow (one of them may be -1). `reverse` reads from the right.
     """
-    return a.reshape(coded_shape(a.shape, newshape, reverse))
+    known_shape = coded_shape if torch.compiler.is_compiling() else _remembered_shape
+    return a.reshape(known_shape(a.shape, newshape, reverse))
 
 
+@functools.lru_cache(1024)
 def _order(axes: Sequence[int] | None, rank: int) -> tuple[int, ...]:
     if axes is None:
         return tuple(reversed(range(rank)))
