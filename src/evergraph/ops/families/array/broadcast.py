@@ -4,7 +4,7 @@ from typing import Any
 
 from evergraph.errors import ShapeError
 from evergraph.ops.registry import operator
-from evergraph.ops.rules import Dims, mapped, normalize_axes, unify
+from evergraph.ops.rules import Dims, first_dtype, mapped, normalize_axes, unify
 from evergraph.ops.types import Shape
 
 __all__: list[str] = []
@@ -68,7 +68,7 @@ def _like(p: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], list[D
     return ins, [unify(outs[0], _matched(ins[0], ins[1], p.lhs_axes, p.rhs_axes), "output of broadcast_like")]
 
 
-@operator(shape=_like)
+@operator(shape=_like, dtype=first_dtype)
 def broadcast_like(lhs, rhs, *, lhs_axes: Shape | None = None, rhs_axes: Shape | None = None):
     """Lhs repeated along axes of length 1 to the shape of rhs, or to its sizes along some axes."""
     return lhs.expand(_matched(lhs.shape, rhs.shape, lhs_axes, rhs_axes))

@@ -6,7 +6,7 @@ from typing import Any
 from evergraph.errors import ShapeError
 from evergraph.ops.lazy import torch
 from evergraph.ops.registry import operator
-from evergraph.ops.rules import Dims, fixed_dtype, known, mapped, normalize_axes, unify
+from evergraph.ops.rules import Dims, first_dtype, fixed_dtype, known, mapped, normalize_axes, unify
 from evergraph.ops.types import Axes, Shape
 
 __all__ = ["reshaped"]
@@ -188,7 +188,7 @@ def _reshape_like_rule(p: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[
     return ins, [unify(outs[0], found, "output of reshape_like")]
 
 
-@operator(aliases=("_npx_reshape_like",), shape=_reshape_like_rule)
+@operator(aliases=("_npx_reshape_like",), shape=_reshape_like_rule, dtype=first_dtype)
 def reshape_like(
     lhs,
     rhs,

@@ -4,7 +4,7 @@ from typing import Any
 
 from evergraph.errors import ShapeError
 from evergraph.ops.registry import operator
-from evergraph.ops.rules import Dims, mapped, normalize_axes, unify
+from evergraph.ops.rules import Dims, first_dtype, mapped, normalize_axes, unify
 from evergraph.ops.types import Double, Shape
 
 __all__ = ["bounds", "part"]
@@ -137,7 +137,7 @@ def _like(p: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], list[D
     return ins, [unify(outs[0], tuple(found), "output of slice_like")]
 
 
-@operator(shape=_like)
+@operator(shape=_like, dtype=first_dtype)
 def slice_like(data, shape_like, *, axes: Shape = ()):
     """The beginning of data, as long as shape_like along `axes`, or along all of them."""
     for axis in normalize_axes(axes or None, data.dim()):

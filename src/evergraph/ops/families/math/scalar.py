@@ -14,6 +14,10 @@ from evergraph.ops.types import Double
 __all__ = ["promoted", "scalar_dtype", "with_scalar"]
 
 
+def _half(scalar: float) -> float:
+    return torch.tensor(scalar, dtype=torch.float16).item()
+
+
 def promoted(data: Any, scalar: float, is_int: bool) -> tuple[Any, float]:
     """The array and the number in the type that they are computed in.
 
@@ -21,7 +25,8 @@ def promoted(data: Any, scalar: float, is_int: bool) -> tuple[Any, float]:
     become float64 for any other; boolean ones become int64 or float64.
     """
     if data.is_floating_point():
-        return data, scalar
+        # the number is held in the array's type
+        return data, _half(scalar) if data.dtype == torch.float16 else scalar
     if not is_int:
         return data.to(torch.float64), scalar
     return data.to(torch.int64) if data.dtype == torch.bool else data, int(scalar)

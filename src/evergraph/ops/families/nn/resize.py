@@ -5,7 +5,7 @@ from typing import Any, Literal
 from evergraph.errors import ShapeError
 from evergraph.ops.lazy import F, torch
 from evergraph.ops.registry import operator
-from evergraph.ops.rules import Dims, unify
+from evergraph.ops.rules import Dims, first_dtype, unify
 from evergraph.ops.schema import Params
 from evergraph.ops.types import NonNegativeLong
 
@@ -95,7 +95,7 @@ def _resized(p: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], lis
 _RESIZE_MODES = Literal["like", "odd_scale", "size", "to_even_down", "to_even_up", "to_odd_down", "to_odd_up"]
 
 
-@operator("_contrib_BilinearResize2D", shape=_resized, optional={"like": lambda p: p.mode == "like"})
+@operator("_contrib_BilinearResize2D", shape=_resized, dtype=first_dtype, optional={"like": lambda p: p.mode == "like"})
 def BilinearResize2D(
     data,
     like=None,
