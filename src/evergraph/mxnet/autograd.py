@@ -224,7 +224,7 @@ def grad(
     retain_graph: bool | None = None,
     create_graph: bool = False,
     train_mode: bool = True,
-) -> Any:
+) -> list[Any]:
     """Gradients of heads with respect to variables, as new arrays.
 
     Args:
@@ -236,7 +236,7 @@ def grad(
         train_mode: whether layers behave as in training.
 
     Returns:
-        As variables: an array, or a list.
+        A list of as many arrays, for a single variable too.
 
     Raises:
         UsageError: a head or a variable has no history.
@@ -252,8 +252,7 @@ def grad(
     keep = create_graph if retain_graph is None else retain_graph
     options = {"retain_graph": keep, "create_graph": create_graph, "allow_unused": True, "materialize_grads": True}
     got = _run(lambda: torch.autograd.grad(tensors, inputs, values, **options), train_mode)
-    results = [_result(v, g, create_graph) for v, g in zip(wanted, got, strict=True)]
-    return results[0] if isinstance(variables, NDArray) else results
+    return [_result(v, g, create_graph) for v, g in zip(wanted, got, strict=True)]
 
 
 def _result(variable: NDArray, value: Any, recorded: bool) -> Any:

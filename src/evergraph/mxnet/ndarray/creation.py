@@ -131,15 +131,7 @@ def array(source_array: Any, ctx: Any = None, dtype: Any = None) -> Any:
         kind = source_array._data.dtype if dtype is None else torch_type(dtype)
         return NDArray(source_array._data.to(device.torch_device, kind, copy=True), device)
     tensor = tensor_of(source_array, torch.float32 if dtype is None else torch_type(dtype))
-    if not tensor.dim() and not _keeps_scalars():
-        tensor = tensor.reshape(1)
     return NDArray(tensor.to(device.torch_device), device)
-
-
-def _keeps_scalars() -> bool:
-    from evergraph.mxnet._state import STATE
-
-    return STATE.np_shape
 
 
 def arange(

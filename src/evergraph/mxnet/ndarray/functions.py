@@ -113,6 +113,8 @@ class Caller:
         """Parsed parameters, kept by what was given."""
         if not given and self.defaults is not None:
             return self.defaults
+        if not self.op.parameters and not self.op.open_ended:
+            return self.op.convert({})  # MXNet passes over what an operator without parameters is given
         if not self._keeps:
             return self.op.convert(given)
         try:

@@ -12,6 +12,7 @@ from evergraph.mxnet.context import Context, current_context
 from evergraph.mxnet.ndarray.base import Array, wrap
 from evergraph.mxnet.random_streams import run_for
 from evergraph.ops import Operator, Params
+from evergraph.ops.rules import same_dtype
 from evergraph.ops.sparse import compute, is_sparse
 from evergraph.tensors import dtype as element_type
 
@@ -106,7 +107,8 @@ def own(result: Any, values: Sequence[Any]) -> Any:
 def _device(op: Operator, inputs: Sequence[Array]) -> Context:
     first = inputs[0]._ctx
     for other in inputs:
-        if other._ctx is not first and other._ctx != first:
+        # the contexts of one memory mix, as in MXNet
+        if other._ctx is not first and other._ctx.torch_device != first.torch_device:
             raise OperatorError(
                 f"operator {op.name} takes inputs on one device",
                 found=", ".join(str(x._ctx) for x in inputs),
@@ -132,16 +134,16 @@ def _require_types(op: Operator, params: Params, inputs: Sequence[Array]) -> Non
     first = kinds[0]
     if all(k is first for k in kinds):
         return
+    if op.wants_subgraphs:
+        return
     names: list[str | None] = [type_name(k) for k in kinds]
-    try:
-        op.dtype(params, names, [None] * len(op.output_names(params)))
-    except EvergraphError as error:
+    wanted = op.dtype(params, names, [None] * len(op.output_names(params)))[0]
+    if op.dtype is same_dtype or list(wanted) != names:
         raise ShapeError(
             f"operator {op.name} takes inputs of one type",
             found=", ".join(map(str, names)),
             fix="cast them: x.astype(dtype)",
-            details=[error.what],
-        ) from error
+        )
 
 
 def require_unrecorded(out: Any) -> None:

@@ -97,7 +97,8 @@ class NDArray(Array):
         """
         if self.size != 1:
             raise ValueError("The current array is not a scalar")
-        return self.asnumpy().reshape(-1)[0]
+        found = self.asnumpy()
+        return found[0] if found.ndim == 1 else found[()]
 
     def item(self) -> Any:
         """The one value of an array of size 1, as a Python number.
@@ -105,7 +106,9 @@ class NDArray(Array):
         Raises:
             ValueError: the array has another size.
         """
-        return self.asscalar().item()
+        if self.size != 1:
+            raise ValueError("can only convert an array of size 1 to a Python scalar")
+        return self._data.item()
 
     def __repr__(self) -> str:
         sizes = "x".join(map(str, self.shape))
@@ -115,7 +118,7 @@ class NDArray(Array):
         if not self.size:
             return False
         if self.size == 1:
-            return bool(self.asscalar())
+            return bool(self.item())
         raise ValueError("The truth value of an NDArray with multiple elements is ambiguous.")
 
     __nonzero__ = __bool__
@@ -133,15 +136,15 @@ class NDArray(Array):
         return id(self) // 16
 
     def __float__(self) -> float:
-        return float(self.asscalar())
+        return float(self.item())
 
     def __int__(self) -> int:
-        return int(self.asscalar())
+        return int(self.item())
 
     def __index__(self) -> int:
         if not np.issubdtype(self.dtype, np.integer):
             raise TypeError("only integer arrays of one element can be an index")
-        return int(self.asscalar())
+        return int(self.item())
 
     # parts
 
@@ -176,6 +179,8 @@ class NDArray(Array):
             require_unrecorded(self)
         if not self.size:
             return
+        if not self.ndim and isinstance(key, slice):
+            key = ()
         found, history = self._assignable(value)
         set_item(self, key, found)
         if history is not None:

@@ -70,13 +70,13 @@ class BaseSparseNDArray(NDArray):
 
     @property
     def data(self) -> NDArray:
-        """The stored values; they share the memory."""
-        return NDArray(self._data.data, self._ctx)
+        """A copy of the stored values."""
+        return NDArray(self._data.data.clone(), self._ctx)
 
     @property
     def indices(self) -> NDArray:
-        """Row numbers of row_sparse, column numbers of csr arrays; they share the memory."""
-        return NDArray(self._data.indices, self._ctx)
+        """A copy of the row numbers of row_sparse, of the column numbers of csr arrays."""
+        return NDArray(self._data.indices.clone(), self._ctx)
 
     @property
     def _aux_types(self) -> list[Any]:
@@ -247,8 +247,8 @@ class CSRNDArray(BaseSparseNDArray):
 
     @property
     def indptr(self) -> NDArray:
-        """Where each row begins among the stored values; it shares the memory."""
-        return NDArray(self._data.indptr, self._ctx)
+        """A copy of the places where each row begins among the stored values."""
+        return NDArray(self._data.indptr.clone(), self._ctx)
 
     def _aux_data(self, i: int) -> NDArray:
         return self.indices if i else self.indptr
@@ -310,11 +310,9 @@ class RowSparseNDArray(BaseSparseNDArray):
 
     def _fill(self, value: float) -> None:
         kind, device = self._data.data.dtype, self._data.data.device
-        if not value:
-            self._data = _no_rows(self.shape, kind, device)
-        else:
-            rows = torch.arange(self.shape[0], device=device)
-            self._data = RowSparse(torch.full(self.shape, value, dtype=kind, device=device), rows, self.shape)
+        # MXNet stores every row here, of zeros too
+        rows = torch.arange(self.shape[0], device=device)
+        self._data = RowSparse(torch.full(self.shape, value, dtype=kind, device=device), rows, self.shape)
 
     def tostype(self, stype: str) -> Any:
         """A copy in another storage: "default" or "row_sparse".

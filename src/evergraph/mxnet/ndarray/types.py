@@ -7,13 +7,17 @@ import numpy as np
 import torch
 
 from evergraph.engine.tensors import as_tensor
-from evergraph.errors import UsageError
+from evergraph.errors import FormatError, UsageError
 from evergraph.tensors import dtype as element_type
 
 __all__ = ["numpy_type", "tensor_of", "torch_type"]
 
 _NATIVE = (int, float, bool)
 _TORCH: dict[Any, torch.dtype] = {}
+
+
+class _NoSuchTypeError(UsageError, TypeError):
+    """A name or a value that stands for no element type."""
 
 
 def torch_type(kind: Any) -> torch.dtype:
@@ -29,7 +33,10 @@ def torch_type(kind: Any) -> torch.dtype:
         # MXNet's Python names bfloat16 by a structure of one field
         named = "bfloat16" if getattr(kind, "names", None) == ("bfloat16",) else kind
         named = np.dtype(named) if named in _NATIVE else named
-        found = _TORCH[kind] = element_type(named).torch()
+        try:
+            found = _TORCH[kind] = element_type(named).torch()
+        except FormatError as error:
+            raise _NoSuchTypeError(error.what, expected="float32, float64, float16, bfloat16, int32, ...") from error
     return found
 
 
