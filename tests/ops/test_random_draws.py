@@ -100,6 +100,7 @@ NUMPY = [
     ("exponential", {"scale": 3.0}, 3.0, 9.0),
     ("gumbel", {"loc": 1.0, "scale": 2.0}, 1 + 2 * EULER, 4 * math.pi**2 / 6),
     ("logistic", {"loc": 1.0, "scale": 2.0}, 1.0, 4 * math.pi**2 / 3),
+    ("laplace", {"loc": 1.0, "scale": 2.0}, 1.0, 8.0),  # MXNet 2.0
     ("pareto", {"a": 5.0}, 0.25, 5 / (16 * 3)),
     ("weibull", {"a": 2.0}, math.sqrt(math.pi) / 2, 1 - math.pi / 4),
     ("rayleigh", {"scale": 2.0}, 2 * math.sqrt(math.pi / 2), 4 * (2 - math.pi / 2)),

@@ -135,7 +135,7 @@ def _npi_choice(
     return found.reshape(shape)
 
 
-@operator(aliases=("_npi_shuffle", "shuffle"), shape=elementwise)
+@operator(aliases=("_npi_shuffle", "_np__random_shuffle", "shuffle"), shape=elementwise)
 def _shuffle(data, *, run: Run):
     """The entries along the first axis in a random order."""
     if data.dim() == 0:

@@ -14,6 +14,7 @@ __all__ = [
     "gamma",
     "generalized_negative_binomial",
     "gumbel",
+    "laplace",
     "logistic",
     "negative_binomial",
     "normal",
@@ -109,6 +110,12 @@ def gumbel(loc: Any, scale: Any, out: Any, generator: Any) -> Any:
 def logistic(loc: Any, scale: Any, out: Any, generator: Any) -> Any:
     """The logistic distribution with mean loc."""
     return loc + scale * torch.logit(_inside(out, generator))
+
+
+def laplace(loc: Any, scale: Any, out: Any, generator: Any) -> Any:
+    """The Laplace distribution with mean loc."""
+    side = torch.sign(torch.empty_like(out).uniform_(-1, 1, generator=generator))
+    return loc + scale * (side * out.exponential_(generator=generator))
 
 
 def pareto(a: Any, out: Any, generator: Any) -> Any:

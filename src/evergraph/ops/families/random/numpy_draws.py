@@ -219,6 +219,26 @@ def _npi_logistic(
     return _drawn(draws.logistic, (loc, scale), (input1, input2), size, "float32", run)
 
 
+@_pair("loc", "scale")
+def _npi_laplace(
+    input1=None,
+    input2=None,
+    *,
+    loc: float | None,
+    scale: float | None,
+    size: Axes | None = None,
+    ctx: str = "cpu",
+    dtype: Kind = "float32",
+    run: Run,
+):
+    """Laplace distributed numbers with mean `loc`; the gradient reaches loc and scale.
+
+    MXNet 1.9.1 lacks it.
+    """
+    _positive("a Laplace distribution has a scale of 0 or more", zero=True, scale=scale)
+    return _drawn(draws.laplace, (loc, scale), (input1, input2), size, dtype, run)
+
+
 @_single("scale")
 def _npi_exponential(input1=None, *, scale: float | None = 1.0, size: Axes | None = None, ctx: str = "cpu", run: Run):
     """Exponentially distributed numbers with mean `scale`, which the gradient reaches."""
