@@ -37,16 +37,15 @@ def select(
     """
     keep, leave = _patterns(only), _patterns(drop)
     unused = [printable(p) for p in (keep or []) + (leave or []) if not any(_fits(n, p) for n in checkpoint)]
-    collect(
-        UsageError,
-        "patterns fit no name",
-        unused,
-        where=checkpoint.name or None,
-        found=", ".join(printable(n) for n in list(checkpoint)[:8]) + (", ..." if len(checkpoint) > 8 else ""),
-    )
+    collect(UsageError, "patterns fit no name", unused, where=checkpoint.name or None, found=_some(checkpoint))
     names = [n for n in checkpoint if keep is None or any(_fits(n, p) for p in keep)]
     names = [n for n in names if not any(_fits(n, p) for p in leave or [])]
     return checkpoint.replace({n: checkpoint[n] for n in names})
+
+
+def _some(checkpoint: Checkpoint) -> str:
+    """A few names, to write a better pattern by."""
+    return ", ".join(printable(n) for n in list(checkpoint)[:8]) + (", ..." if len(checkpoint) > 8 else "")
 
 
 def _patterns(given: str | Iterable[str] | None) -> list[str] | None:
@@ -100,7 +99,7 @@ def _change(checkpoint: Checkpoint, rules: Mapping[str, str] | Sequence[Rule] | 
 
     changed = [change(n) for n in checkpoint]
     unused += [printable(p.pattern) for i, (p, _) in enumerate(patterns) if i not in used]
-    collect(UsageError, "rules that fit no name", unused, where=checkpoint.name or None)
+    collect(UsageError, "rules that fit no name", unused, where=checkpoint.name or None, found=_some(checkpoint))
     answers = dict(zip(checkpoint, changed, strict=True))
     return lambda name: answers[name]
 

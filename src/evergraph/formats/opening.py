@@ -88,6 +88,13 @@ def _nothing(location: Location, error: StoreError | None) -> StoreError:
 
     tried = [location.shown, f"{location.shown}-symbol.json", f"{location.shown}-NNNN.params"]
     near: list[str] = []
+    if location.is_local and os.path.islink(location.name):
+        return StoreError(
+            "this is a link to a file that is not there",
+            where=location.shown,
+            found=printable(os.readlink(location.name)),
+            fix="a git-annex or Hugging Face cache file that was never fetched? fetch it",
+        )
     if location.is_local:
         folder = os.path.dirname(location.name) or "."
         if not os.path.isdir(folder):
