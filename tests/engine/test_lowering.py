@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from evergraph.engine.losses import strip_losses
+from evergraph.engine.losses import predicting
 from evergraph.engine.lowering import FOLDING, FUSING, fusion, lower
 from evergraph.engine.plan import make_plan
 from evergraph.engine.routine import Routine
+from evergraph.passes.signature import signature
 from tests.engine.checkpoints import Recorded, ident, stems
 from tests.engine.graphs import chain, seeded
 from tests.goldens import near
@@ -17,9 +18,10 @@ def programs(graph, values, inputs):
     """The plain program and one to be lowered, with everything but the inputs as constants."""
     found = []
     for _ in range(2):
-        plan = make_plan(graph, shapes={n: tuple(v.shape) for n, v in values.items()}, infer=True)
+        graph = predicting(graph)
+        shapes = {n: tuple(values[n].shape) for n in signature(graph).inputs}
+        plan = make_plan(graph, shapes=shapes, infer=True)
         program, names = plan.program, dict(zip(plan.program.inputs, (*plan.arguments, *plan.auxiliary), strict=True))
-        strip_losses(program)
         program.constants |= {v: values[n] for v, n in names.items() if n not in inputs}
         program.inputs = [v for n in inputs for v, name in names.items() if name == n]
         program.prune()
@@ -53,9 +55,7 @@ def kinds(program):
 def test_each_step_alone_predicts_as_recorded(stem, step):
     net = Recorded(stem)
     values = {n: torch.from_numpy(np.array(v)) for n, v in (net.tensors | net.inputs).items()}
-    for name in make_plan(net.graph).arguments:
-        values.setdefault(name, torch.zeros(1))
-    given = [n for n in net.inputs if n in make_plan(net.graph).arguments]
+    given = [n for n in net.inputs if n in signature(predicting(net.graph)).arguments]
     _, lowered = programs(net.graph, values, given)
     lower(lowered, without={*FOLDING, *FUSING} - {step})
     plan = make_plan(net.graph)

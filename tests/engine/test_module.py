@@ -55,12 +55,9 @@ def test_is_traced_by_fx_one_call_for_each_operator(name):
     traced = torch.fx.symbolic_trace(made)
     check(traced(*inputs), wanted)
     calls = [n for n in traced.graph.nodes if n.op == "call_function"]
-    assert len(calls) == len([n for n in made.graph.nodes if not n.is_variable and n.op not in REGRESSIONS])
+    assert len(calls) == len([n for n in made.graph.nodes if not n.is_variable])
     assert dict(traced.state_dict()).keys() == dict(made.state_dict()).keys()
     check(unpickled(traced)(*inputs), wanted)
-
-
-REGRESSIONS = {"LinearRegressionOutput", "MAERegressionOutput", "SVMOutput"}  # whose prediction is their data
 
 
 def test_a_traced_network_with_open_sizes_asks_for_shapes():

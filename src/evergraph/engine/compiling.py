@@ -5,7 +5,6 @@ from typing import Any, TypeAlias
 
 import torch
 
-from evergraph.engine.losses import strip_losses
 from evergraph.engine.lowering import lower
 from evergraph.engine.lowering.rewriting import redirect
 from evergraph.engine.openvino import accelerate, split
@@ -22,7 +21,7 @@ Compiled: TypeAlias = Callable[[Sequence[Any]], list[Any]]
 
 
 def freeze(plan: Plan, constants: Mapping[str, Any], inputs: Sequence[str]) -> Program:
-    """A plan's program with some of its variables as constants, and loss layers as the predictions that they hold.
+    """A plan's program with some of its variables as constants.
 
     Args:
         plan: an inference plan, made with `infer=True`.
@@ -30,7 +29,6 @@ def freeze(plan: Plan, constants: Mapping[str, Any], inputs: Sequence[str]) -> P
         inputs: names of the variables that each run is given, in order.
     """
     program = plan.program.copy()
-    strip_losses(program)
     names = dict(zip(program.inputs, (*plan.arguments, *plan.auxiliary), strict=True))
     program.constants |= {v: constants[n] for v, n in names.items() if n in constants}
     places = {n: v for v, n in names.items()}

@@ -9,6 +9,7 @@ import torch
 from evergraph.engine.compiling import Compiled, compile_program, freeze
 from evergraph.engine.freezing import Freezer
 from evergraph.engine.gradients import GradientStore
+from evergraph.engine.losses import predicting
 from evergraph.engine.plan import Plan, make_plan
 from evergraph.engine.settings import EngineWarning, resolve
 from evergraph.errors import EvergraphError, OperatorError, ShapeError, UsageError, collect, printable
@@ -237,11 +238,13 @@ class Executor:
 
     def _frozen(self, arrays: Sequence[Any], places: Sequence[int]) -> Compiled:
         """The graph lowered with everything but the arrays at these places as constants."""
-        names = (*self.argument_names, *self.auxiliary_names)
-        inputs = list(dict.fromkeys(names[i] for i in places))
-        given = dict(zip(names, arrays, strict=True))
+        graph, names = predicting(self.graph), (*self.argument_names, *self.auxiliary_names)
+        used = set(signature(graph).inputs)
+        kept = {names[i]: k for k, i in enumerate(places) if names[i] in used}
+        inputs = list(kept)
+        given = {n: a for n, a in zip(names, arrays, strict=True) if n in used}
         shapes = {n: tuple(a.shape) for n, a in given.items()}
-        plan = make_plan(self.graph, shapes=shapes, device=self.device, run=Run(False, self.generators), infer=True)
+        plan = make_plan(graph, shapes=shapes, device=self.device, run=Run(False, self.generators), infer=True)
         engine, precision = resolve(None, None)
         call = compile_program(
             freeze(plan, {n: a for n, a in given.items() if n not in inputs}, inputs),
@@ -251,8 +254,7 @@ class Executor:
             device=torch.device(self.device),
             tell=lambda note: warnings.warn(note, EngineWarning, stacklevel=4),
         )
-        first = [next(k for k, i in enumerate(places) if names[i] == n) for n in inputs]
-        return lambda values: call([values[k] for k in first])
+        return lambda values: call([values[k] for k in kept.values()])
 
     def _record(self, again: bool = False) -> None:
         if self._freezer is not None:

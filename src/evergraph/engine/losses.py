@@ -1,72 +1,49 @@
 """Loss layers in inference: they need no labels, and are the prediction that they hold."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 
-import torch
-import torch.nn.functional as F  # noqa: N812 - what every PyTorch program calls it
+from evergraph.graph import Graph
+from evergraph.passes.binding import meanings
 
-from evergraph.engine.program import Program
-from evergraph.ops import Params
-
-__all__ = ["LOSSES", "softmax_channels", "softmax_last", "softmax_samples", "strip_losses"]
+__all__ = ["LOSSES", "predicting"]
 
 
-def softmax_samples(data: Any) -> Any:
-    """The softmax over all values of each sample."""
-    return F.softmax(data.flatten(1), 1).reshape(data.shape)
+def _softmax(p: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
+    if p["multi_output"]:
+        return "softmax", {"axis": "1"}
+    # over all values of a sample, however many axes it has
+    return ("softmax", {"axis": "-1"}) if p["preserve_shape"] else ("SoftmaxActivation", {"mode": "instance"})
 
 
-def softmax_channels(data: Any) -> Any:
-    """The softmax over axis 1 at each position."""
-    return F.softmax(data, 1)
-
-
-def softmax_last(data: Any) -> Any:
-    """The softmax over the last axis."""
-    return F.softmax(data, -1)
-
-
-def _softmax(p: Params) -> Callable[[Any], Any]:
-    if p.multi_output:
-        return softmax_channels
-    return softmax_last if p.preserve_shape else softmax_samples
-
-
-LOSSES: dict[str, Callable[[Params], Callable[[Any], Any] | None]] = {
+LOSSES: dict[str, Any] = {
     "SoftmaxOutput": _softmax,
-    "LinearRegressionOutput": lambda _: None,
-    "MAERegressionOutput": lambda _: None,
-    "SVMOutput": lambda _: None,
-    "LogisticRegressionOutput": lambda _: torch.sigmoid,
+    "LinearRegressionOutput": lambda _: ("_copy", {}),
+    "MAERegressionOutput": lambda _: ("_copy", {}),
+    "SVMOutput": lambda _: ("_copy", {}),
+    "LogisticRegressionOutput": lambda _: ("sigmoid", {}),
 }
-"""For each loss layer: (parameters) -> the prediction as a function of its data; None where it is the data itself."""
+"""For each loss layer: (parameters) -> operator and attributes of its prediction, which reads its data alone."""
 
 
-def strip_losses(program: Program) -> list[str]:
-    """Replace loss layers by their predictions; labels and what is computed from them fall away.
+def predicting(graph: Graph) -> Graph:
+    """The graph with its loss layers as predictions: same outputs, and labels that nothing reads any more.
 
     Args:
-        program: changed in place; its inputs stay, also those that nothing reads any more.
+        graph: an upgraded graph; it is returned itself where it has no loss layers.
 
-    Returns:
-        Names of the nodes that were replaced.
+    >>> from evergraph.graph import Node
+    >>> data, label = Node("null", "data"), Node("null", "label")
+    >>> graph = Graph((data, label, Node("SVMOutput", "svm", inputs=((0, 0, 0), (1, 0, 0)))), heads=((2, 0, 0),))
+    >>> predicting(graph).nodes[2].op
+    '_copy'
     """
-    same: dict[int, int] = {}
-    kept, names = [], []
-    for step in program.steps:
-        if any(v in same for v in step.inputs):
-            step = step.replace(inputs=tuple(same.get(v, v) for v in step.inputs))
-        if step.kind in LOSSES:
-            names.append(step.name)
-            prediction = LOSSES[step.kind](step.params)
-            if prediction is None:
-                same[step.outputs[0]] = step.inputs[0]
-                continue
-            step = step.replace(op=None, params=Params(), call=prediction, inputs=step.inputs[:1])
-        kept.append(step)
-    program.steps = kept
-    program.outputs = [same.get(v, v) for v in program.outputs]
-    if names:
-        program.prune()
-    return names
+    nodes, changed = list(graph.nodes), False
+    for index, found in enumerate(meanings(graph)):
+        if found is None or found.operator is None or found.params is None or found.operator.name not in LOSSES:
+            continue
+        op, attrs = LOSSES[found.operator.name](found.params)
+        kept = {k: v for k, v in nodes[index].attrs.items() if k.startswith("__")}
+        nodes[index] = nodes[index].replace(op=op, attrs=attrs | kept, inputs=nodes[index].inputs[:1])
+        changed = True
+    return graph.replace(nodes=tuple(nodes)) if changed else graph

@@ -10,10 +10,9 @@ from typing import Any
 import torch
 
 from evergraph.engine.functions import TorchRun, function
-from evergraph.engine.losses import strip_losses
+from evergraph.engine.losses import predicting
 from evergraph.engine.plan import Plan, make_plan
-from evergraph.engine.program import NOTHING, Program
-from evergraph.engine.routine import Routine
+from evergraph.engine.program import NOTHING, Program, Step
 from evergraph.engine.tensors import as_tensor
 from evergraph.errors import UsageError, collect, printable
 from evergraph.graph import Graph
@@ -82,23 +81,22 @@ class Network(torch.nn.Module):
         super().__init__()
         self._run = TorchRun()
         self.graph, self._shapes = graph, dict(shapes)
-        first = _Prepared(make_plan(graph, run=self._run, shapes=shapes))
-        plan, needed = first.plan, first.needed()
+        self._forms = {True: graph, False: predicting(graph)}  # with labels, and without
+        self._first = self._prepare(shapes, "cpu")
+        plan = self._first[True]
+        needed = set(self._first[False].names)
         self.inputs = tuple(n for n in free if n in needed)
         self.labels = tuple(n for n in free if n not in needed)
-        self.outputs = plan.outputs
-        variables = (*plan.arguments, *plan.auxiliary)
-        self.names = _state_names([n for n in dict.fromkeys(variables) if n not in free], set(dir(self)))
-        self._auxiliary = frozenset(plan.auxiliary)
-        places = {n: i for i, n in enumerate((*self.inputs, *self.labels))}
-        # where each value of the program comes from: a place among the inputs, or a name
-        self._sources = tuple(places.get(n, n) for n in variables)
+        self.outputs = plan.plan.outputs
+        self.names = _state_names([n for n in dict.fromkeys(plan.names) if n not in free], set(dir(self)))
+        self._auxiliary = frozenset(plan.plan.auxiliary)
+        self._places = {n: i for i, n in enumerate((*self.inputs, *self.labels))}
         self._homes: dict[str, tuple[torch.nn.Module, str]] = {}
-        self._first = first
         # sizes that the graph leaves open, and arrays that it makes, follow the inputs: a plan for each kind of these
-        self._open = any(s.op is not None and s.op.waits_for_shapes for s in plan.program.steps)
-        self._varying = self._open or any(not s.inputs for s in plan.program.steps)
-        self._others: dict[Any, _Prepared] = {}
+        steps = plan.plan.program.steps
+        self._open = any(_is_open(s) for s in steps)
+        self._varying = self._open or any(not s.inputs for s in steps)
+        self._others: dict[Any, dict[bool, _Prepared]] = {}
 
     def fill(self, tensors: Mapping[str, torch.Tensor]) -> None:
         """Make parameters and buffers of tensors, by the graph's names."""
@@ -128,42 +126,47 @@ class Network(torch.nn.Module):
         """The outputs for the values of `inputs` and `labels`, None for a label that is not given."""
         if not self._homes:
             self._homes = {n: self._home(state) for n, state in self.names.items()}
-        homes = self._homes
-        values = [inputs[s] if isinstance(s, int) else getattr(homes[s][0], homes[s][1]) for s in self._sources]
-        if torch.overrides.has_torch_function(tuple(inputs)) and _proxies(inputs):
-            found = self._traced(values)
-        else:
-            labelled = bool(self.labels) and all(v is not None for v in inputs[len(self.inputs) :])
-            prepared = self._prepared(values) if self._varying else self._first
-            found = (prepared.labelled if labelled else prepared.stripped)(values)
+        traced = torch.overrides.has_torch_function(tuple(inputs)) and _proxies(inputs)
+        labelled = bool(self.labels) and all(v is not None for v in inputs[len(self.inputs) :])
+        if traced:  # a tracer gives something for every argument; in inference labels are of no use
+            labelled = labelled and self.training
+        prepared = self._first[labelled] if traced or not self._varying else self._prepared(inputs)[labelled]
+        homes, places = self._homes, self._places
+        values = [inputs[places[n]] if n in places else getattr(homes[n][0], homes[n][1]) for n in prepared.names]
+        found = self._traced(prepared, values) if traced else prepared.routine(values)
         return found[0] if len(found) == 1 else tuple(found)
 
-    def _prepared(self, values: Sequence[Any]) -> "_Prepared":
-        variables = (*self._first.plan.arguments, *self._first.plan.auxiliary)
-        device = next((v.device for v in values if v is not None), torch.device("cpu"))
-        shapes = [(n, tuple(v.shape)) for n, v in zip(variables, values, strict=True) if v is not None and self._open]
-        key = (device, *shapes)
+    def _prepared(self, inputs: Sequence[Any]) -> "dict[bool, _Prepared]":
+        device = next((v.device for v in inputs if v is not None), torch.device("cpu"))
+        given = zip((*self.inputs, *self.labels), inputs, strict=True)
+        key = (device, *((n, tuple(v.shape)) for n, v in given if v is not None and self._open))
         if key not in self._others:
             # a compiler that traces this call must not trace the making of a plan
             make: Any = torch.compiler.disable(self._prepare)
-            self._others[key] = make(dict(shapes), device)
+            shapes = {n: tuple(getattr(*home).shape) for n, home in self._homes.items()}
+            self._others[key] = make(shapes | dict(key[1:]), device)
         return self._others[key]
 
-    def _prepare(self, shapes: Mapping[str, tuple[int, ...]], device: Any) -> "_Prepared":
-        return _Prepared(make_plan(self.graph, run=self._run, training=self.training, shapes=shapes, device=device))
+    def _prepare(self, shapes: Mapping[str, tuple[int, ...]], device: Any) -> "dict[bool, _Prepared]":
+        found: dict[bool, _Prepared] = {}
+        for labelled, graph in self._forms.items():
+            names = set(signature(graph).inputs)
+            known = {n: s for n, s in shapes.items() if n in names}
+            plan = make_plan(graph, run=self._run, training=self.training, shapes=known, device=device)
+            found[labelled] = _Prepared(plan)
+        return found
 
-    def _traced(self, values: Sequence[Any]) -> list[Any]:
+    def _traced(self, prepared: "_Prepared", values: Sequence[Any]) -> list[Any]:
         if self._open and not self._shapes:
             raise UsageError(
                 "the graph leaves sizes open that follow from its inputs, and a tracer's inputs have none",
                 expected="input shapes",
                 fix="make the module with module(graph, tensors, shapes={...})",
             )
-        program = self._first.plan.program if self.training else self._first.prediction
-        return _trace(program, values, self.training)
+        return _trace(prepared.plan.program, values, self.training)
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
-        derived = ("_run", "_first", "_others", "_homes", "_sources", "graph")
+        derived = ("_run", "_forms", "_first", "_others", "_homes", "graph")
         state = {k: v for k, v in self.__dict__.items() if k not in derived}
         return _network, (self.graph, (*self.inputs, *self.labels), self._shapes), state
 
@@ -173,18 +176,18 @@ class Network(torch.nn.Module):
 
 
 class _Prepared:
-    """A plan with its routines: with the loss layers, and with the predictions that they hold."""
+    """A plan, ready to run, with the names of what it takes."""
 
     def __init__(self, plan: Plan) -> None:
-        self.plan, self.prediction = plan, plan.program.copy()
-        strip_losses(self.prediction)
-        self.labelled, self.stripped = plan.routine, Routine(self.prediction)
+        self.plan, self.routine, self.names = plan, plan.routine, (*plan.arguments, *plan.auxiliary)
 
-    def needed(self) -> set[str]:
-        """Names of the variables that the prediction reads."""
-        read = {v for s in self.prediction.steps for v in s.inputs} | set(self.prediction.outputs)
-        names = (*self.plan.arguments, *self.plan.auxiliary)
-        return {n for v, n in zip(self.plan.program.inputs, names, strict=True) if v in read}
+
+def _is_open(step: Step) -> bool:
+    """Whether a step makes an array of which the graph does not say every size."""
+    if step.op is None or not step.op.waits_for_shapes:
+        return False
+    shape = step.params.get("shape", (1,))
+    return not shape or any(d in (0, -1, None) for d in shape) or bool(step.params.get("infer_range"))
 
 
 def _network(graph: Graph, free: Sequence[str], shapes: Mapping[str, tuple[int, ...]]) -> Network:

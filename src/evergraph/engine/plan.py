@@ -236,8 +236,8 @@ class _Builder:
 
 
 def _known_shapes(found: Shapes, values: Sequence[tuple[int, ...]]) -> Iterator[tuple[int, tuple[int, ...]]]:
-    for node, each in enumerate(values):
-        for value, shape in zip(each, found.outputs_of(node), strict=True):
+    for node, each in enumerate(values):  # nothing for a dead node
+        for value, shape in zip(each, found.outputs_of(node), strict=False):
             if shape is not None and None not in shape:
                 yield value, shape  # type: ignore[misc]
 

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from evergraph.engine.compiling import Compiled, compile_program, freeze
-from evergraph.engine.losses import strip_losses
-from evergraph.engine.plan import Plan, make_plan
+from evergraph.engine.losses import predicting
+from evergraph.engine.plan import make_plan
 from evergraph.engine.settings import EngineWarning, resolve
 from evergraph.engine.tensors import as_numpy, as_tensor
 from evergraph.errors import UsageError, collect, printable
@@ -83,8 +83,10 @@ class Predictor:
         given = {n.partition(":")[2] if n.startswith(("arg:", "aux:")) else n: v for n, v in tensors.items()}
         self.outputs, self.unused = names.outputs, tuple(n for n in given if n not in set(names.inputs))
         self._tensors = {n: given[n] for n in names.inputs if n in given}
-        plan = make_plan(self.graph, device=self._device)
-        self.inputs = self._needed(plan)
+        make_plan(self.graph, device=self._device)  # says what cannot be run
+        self._predicting = predicting(self.graph)
+        needed = signature(self._predicting).inputs
+        self.inputs = tuple(n for n in dict.fromkeys(needed) if n not in self._tensors)
         self.notes: list[str] = []
         states = [f"missing: auxiliary state {printable(n)}" for n in names.auxiliary if n in self.inputs]
         stray = [f"not in the graph: {printable(n)}" for n in self.unused]
@@ -92,13 +94,6 @@ class Predictor:
         self._types = _input_types(self.graph, self._tensors)
         self._prepared: OrderedDict[Any, Compiled] = OrderedDict()
         self._lock = threading.Lock()
-
-    def _needed(self, plan: Plan) -> tuple[str, ...]:
-        program = plan.program.copy()
-        strip_losses(program)
-        read = {v for s in program.steps for v in s.inputs} | set(program.outputs)
-        names = zip(program.inputs, (*plan.arguments, *plan.auxiliary), strict=True)
-        return tuple(dict.fromkeys(n for v, n in names if v in read and n not in self._tensors))
 
     def __call__(self, inputs: Mapping[str, Any] | Sequence[Any]) -> list[np.ndarray]:
         """The outputs for these inputs, as NumPy arrays.
@@ -150,9 +145,10 @@ class Predictor:
             return self._prepared[key]
 
     def _prepare(self, values: Sequence[torch.Tensor]) -> Compiled:
-        tensors = {n: dense_value(as_tensor(t)).to(self._device) for n, t in self._tensors.items()}
+        used = set(signature(self._predicting).inputs)
+        tensors = {n: dense_value(as_tensor(t)).to(self._device) for n, t in self._tensors.items() if n in used}
         shapes = {n: tuple(t.shape) for n, t in (tensors | dict(zip(self.inputs, values, strict=True))).items()}
-        plan = make_plan(self.graph, device=self._device, shapes=shapes, infer=True)
+        plan = make_plan(self._predicting, device=self._device, shapes=shapes, infer=True)
         return compile_program(
             freeze(plan, tensors, self.inputs),
             values,

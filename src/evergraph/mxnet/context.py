@@ -1,5 +1,6 @@
 """Devices as MXNet names them, on torch."""
 
+import functools
 import threading
 from typing import Any, ClassVar
 
@@ -13,6 +14,9 @@ _IDS = {name: number for number, name in _TYPES.items()}
 
 class _Default(threading.local):
     context: "Context | None" = None
+
+    def __init__(self) -> None:
+        self.outer: list[Context | None] = []
 
 
 class _DefaultContext:
@@ -43,7 +47,7 @@ class Context:
     devtype2str: ClassVar[dict[int, str]] = _TYPES
     devstr2type: ClassVar[dict[str, int]] = _IDS
 
-    __slots__ = ("_device", "_outer", "device_id", "device_typeid")
+    __slots__ = ("_device", "device_id", "device_typeid")
 
     def __init__(self, device_type: "str | Context", device_id: int = 0) -> None:
         if isinstance(device_type, Context):
@@ -53,7 +57,6 @@ class Context:
         else:
             raise UsageError("no such kind of device", expected=", ".join(_IDS), found=repr(device_type))
         self._device: Any = None
-        self._outer: list[Context | None] = []
 
     @property
     def device_type(self) -> str:
@@ -94,12 +97,12 @@ class Context:
     __repr__ = __str__
 
     def __enter__(self) -> "Context":
-        self._outer.append(Context._default_ctx.context)
+        Context._default_ctx.outer.append(Context._default_ctx.context)
         Context._default_ctx.context = self
         return self
 
     def __exit__(self, *_: object) -> None:
-        Context._default_ctx.context = self._outer.pop()
+        Context._default_ctx.context = Context._default_ctx.outer.pop()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Context, (self.device_type, self.device_id)
@@ -123,19 +126,19 @@ def _find_device(kind: str, index: int) -> Any:
     )
 
 
-_CPU = Context("cpu", 0)
-
-
+@functools.cache
 def cpu(device_id: int = 0) -> Context:
     """The CPU; numbers tell contexts apart, their memory is one."""
     return Context("cpu", device_id)
 
 
+@functools.cache
 def cpu_pinned(device_id: int = 0) -> Context:
     """The CPU's memory, pinned for faster copies to a GPU where torch does so."""
     return Context("cpu_pinned", device_id)
 
 
+@functools.cache
 def gpu(device_id: int = 0) -> Context:
     """A GPU: torch's cuda device of this number (the one mps device on a Mac)."""
     return Context("gpu", device_id)
@@ -164,4 +167,4 @@ def gpu_memory_info(device_id: int = 0) -> tuple[int, int]:
 
 def current_context() -> Context:
     """The thread's default device."""
-    return Context._default_ctx.context or _CPU
+    return Context._default_ctx.context or cpu()

@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 from evergraph.errors import ShapeError, UsageError, collect, printable
 from evergraph.graph import Graph
 from evergraph.ops.rules import broadcast, elementwise, same_dtype
+from evergraph.ops.schema import Params
 from evergraph.passes.binding import Meaning
 from evergraph.passes.propagation import Known, node_label, spread
 from evergraph.passes.registry import Context, Edit, graph_pass
@@ -126,7 +127,10 @@ def _rule(graph: Graph) -> Any:
             # as MXNet: arithmetic never converts
             for kind in ins[1:]:
                 _combine(ins[0], kind)
-        return meaning.operator.dtype(meaning.params, ins, outs)
+        params = meaning.params
+        if node.subgraphs:
+            params = Params(params, subgraphs=node.subgraphs)
+        return meaning.operator.dtype(params, ins, outs)
 
     return rule
 

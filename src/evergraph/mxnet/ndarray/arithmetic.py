@@ -110,22 +110,27 @@ def function_of_two(name: str) -> Callable[[Any, Any], Any]:
 def method(name: str) -> Callable[[Any, Any], Any]:
     """The method behind a Python operator."""
     table, general = BINARY[name], function_of_two(name)
-    arrays, number = get(table.arrays).body, get(table.number).body
+    arrays, number, state = get(table.arrays).body, get(table.number).body, STATE
 
     def call(self: Any, other: Any) -> Any:
-        kind = other.__class__
-        data = self._data
-        if not STATE.recording and data.__class__ is torch.Tensor:
-            if kind is self.__class__:
-                value = other._data
-                if value.dtype is data.dtype and (self._ctx is other._ctx or self._ctx == other._ctx):
-                    try:
-                        return kind(arrays(data, value), self._ctx)
-                    except RuntimeError:
-                        return general(self, other)  # says it better
-            elif kind is float or kind is int:
-                return self.__class__(number(data, scalar=float(other)), self._ctx)
-        return general(self, other)
+        data, own, kind = self._data, self.__class__, other.__class__
+        if state.recording or data.__class__ is not torch.Tensor:
+            return general(self, other)
+        if kind is own:
+            value = other._data
+            if value.dtype is not data.dtype or (self._ctx is not other._ctx and self._ctx != other._ctx):
+                return general(self, other)
+            try:
+                found = arrays(data, value)
+            except RuntimeError:
+                return general(self, other)  # says it better
+        elif kind is float or kind is int:
+            found = number(data, scalar=float(other))
+        else:
+            return general(self, other)
+        array = own.__new__(own)
+        array._data, array._ctx = found, self._ctx
+        return array
 
     call.__doc__ = general.__doc__
     return call

@@ -68,7 +68,7 @@ def restore(array: Array, state: Any) -> None:
     """
     handle = state.get("handle") if isinstance(state, dict) else None
     if handle is None:
-        array.__init__(torch.empty((0,)), cpu())
+        array._data, array._ctx = torch.empty((0,)), cpu()
         return
     # Python 2's text, read as latin-1, is the bytes
     data = handle.encode("latin-1") if isinstance(handle, str) else bytes(handle)
@@ -81,7 +81,7 @@ def restore(array: Array, state: Any) -> None:
     code, index = tensor.details.get("device", (1, 0))
     kind = _CODES.get(code, "cpu")
     # the device is that of the saving program; a GPU that is not here is no reason to refuse the values
-    array.__init__(value, Context(kind, index) if kind != "gpu" else cpu())
+    array._data, array._ctx = value, Context(kind, index) if kind != "gpu" else cpu()
 
 
 def reduced(array: Any) -> Any:

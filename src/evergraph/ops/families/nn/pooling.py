@@ -95,14 +95,12 @@ def _max_windows(data: Any, kernel: Any, stride: Any, pad: Any, excess: Any, cei
 
 
 def _sum_windows(data: Any, kernel: Any, stride: Any, pad: Any, excess: Any, ceil: bool | None) -> Any:
-    if ceil is None:
-        data, pad, ceil = _padded(data, pad, excess, 0.0), (0,) * len(kernel), False
-    if len(kernel) == 3:
-        return F.avg_pool3d(_wide(data), kernel, stride, pad, ceil, divisor_override=1).to(data.dtype)
-    if len(kernel) == 2:
-        return F.avg_pool2d(data, kernel, stride, pad, ceil, divisor_override=1)
-    sums = F.avg_pool2d(data.unsqueeze(2), (1, *kernel), (1, *stride), (0, *pad), ceil, divisor_override=1)
-    return sums.squeeze(2)
+    # the average over whole windows times their size: other runtimes know no average with a divisor of its own
+    if ceil is not False:
+        data, pad = _padded(data, pad, excess, 0.0), (0,) * len(kernel)
+    pool = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)[len(kernel) - 1]
+    x = _wide(data) if len(kernel) == 3 else data
+    return pool(x, kernel, stride, pad).to(data.dtype) * math.prod(kernel)
 
 
 def _wide(data: Any) -> Any:

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from evergraph.errors import ShapeError
 from evergraph.ops.lazy import F, torch
 from evergraph.ops.registry import operator
-from evergraph.ops.rules import Dims, first_dtype, unify
+from evergraph.ops.rules import Dims, unify
 from evergraph.ops.schema import Params
 from evergraph.ops.types import NonNegativeLong
 
@@ -95,7 +95,15 @@ def _resized(p: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], lis
 _RESIZE_MODES = Literal["like", "odd_scale", "size", "to_even_down", "to_even_up", "to_odd_down", "to_odd_up"]
 
 
-@operator("_contrib_BilinearResize2D", shape=_resized, dtype=first_dtype, optional={"like": lambda p: p.mode == "like"})
+def _resized_types(_: Any, ins: list[str | None], outs: list[str | None]) -> tuple[list[str | None], list[str | None]]:
+    data = next((kind for kind in (ins[0], outs[0], *ins[1:]) if kind is not None), None)
+    # an array that gives its size alone may have another type, and where nothing says which, it has the data's
+    return [data, *(i if i is not None else data for i in ins[1:])], [data] * len(outs)
+
+
+@operator(
+    "_contrib_BilinearResize2D", shape=_resized, dtype=_resized_types, optional={"like": lambda p: p.mode == "like"}
+)
 def BilinearResize2D(
     data,
     like=None,

@@ -41,12 +41,16 @@ def _grid(p: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], list[D
     return [shape], [shape, (2, *shape[2:]) if shape else None]
 
 
-def _affine(theta: Any, size: tuple[int, int]) -> Any:
-    return torch.affine_grid_generator(theta.reshape(theta.shape[0], 2, 3), [theta.shape[0], 1, *size], True)
-
-
 def _steps(number: int, like: Any) -> Any:
     return torch.linspace(-1, 1, number, dtype=like.dtype, device=like.device)
+
+
+def _affine(theta: Any, size: tuple[int, int]) -> Any:
+    """The regular grid under the matrices theta (n, 6): (n, 2, h, w), x and y of each place."""
+    # plain sums, where torch's affine_grid is a node of its own that other runtimes do not know
+    rows = theta.reshape(-1, 2, 3, 1, 1)
+    x, y = _steps(size[1], theta), _steps(size[0], theta).unsqueeze(1)
+    return rows[:, :, 0] * x + rows[:, :, 1] * y + rows[:, :, 2]
 
 
 @operator(shape=_grid, outputs=("output", "grid_dst"), visible=1)
@@ -59,7 +63,7 @@ def GridGenerator(data, *, transform_type: Literal["affine", "warp"], target_sha
     if transform_type == "affine":
         if min(target_shape) < 1:
             raise ShapeError("GridGenerator needs a target_shape", expected="(height, width)", found=target_shape)
-        return _affine(data, tuple(target_shape)).permute(0, 3, 1, 2)
+        return _affine(data, tuple(target_shape))
     h, w = data.shape[2:]
     # the distance of neighbouring pixels in the grid's units
     x = data[:, 0] * (2 / (w - 1)) + _steps(w, data)
@@ -89,4 +93,4 @@ def SpatialTransformer(
 ):
     """Data (n, c, h, w) sampled bilinearly on the grid of target_shape under the matrices loc (n, 6); 0 outside."""
     size = tuple(target_shape) if any(target_shape) else tuple(data.shape[2:])
-    return _sample(data, _affine(loc, size))
+    return _sample(data, _affine(loc, size).permute(0, 2, 3, 1))
