@@ -9,29 +9,46 @@ from evergraph.errors import UsageError, printable
 from evergraph.formats.base import Format
 from evergraph.stores import Location, Source
 
-__all__ = ["FORMATS", "by_content", "by_name", "by_target"]
+__all__ = ["FORMATS", "by_content", "by_name", "by_target", "register"]
 
-FORMATS: Mapping[str, str] = MappingProxyType(
-    {
-        "mxnet-params": "evergraph.formats.mxnet_params:MXNetParams",
-        "mindspore-ckpt": "evergraph.formats.mindspore_ckpt:MindSporeCheckpoint",
-        "safetensors": "evergraph.formats.safetensors:SafeTensors",
-        "safetensors-sharded": "evergraph.formats.safetensors_index:SafeTensorsIndex",
-        "torch": "evergraph.formats.torch_zip:TorchZip",
-        "npz": "evergraph.formats.numpy_npz:NumpyArchive",
-        "npy": "evergraph.formats.numpy_npz:NumpyArray",
-        "torch-legacy": "evergraph.formats.torch_legacy:TorchLegacy",
-        "torch-tar": "evergraph.formats.torch_legacy:TorchTar",
-        "mxnet-pickle": "evergraph.formats.pickles:MXNetPickle",
-        "mxnet-states": "evergraph.formats.pickles:MXNetStates",
-        "mxnet-symbol": "evergraph.formats.mxnet_checkpoint:MXNetSymbol",
-        "mxnet-checkpoint": "evergraph.formats.mxnet_checkpoint:MXNetCheckpoint",
-        "archive": "evergraph.formats.archives:Archive",
-    }
-)
+_formats = {
+    "mxnet-params": "evergraph.formats.mxnet_params:MXNetParams",
+    "mindspore-ckpt": "evergraph.formats.mindspore_ckpt:MindSporeCheckpoint",
+    "safetensors": "evergraph.formats.safetensors:SafeTensors",
+    "safetensors-sharded": "evergraph.formats.safetensors_index:SafeTensorsIndex",
+    "torch": "evergraph.formats.torch_zip:TorchZip",
+    "npz": "evergraph.formats.numpy_npz:NumpyArchive",
+    "npy": "evergraph.formats.numpy_npz:NumpyArray",
+    "torch-legacy": "evergraph.formats.torch_legacy:TorchLegacy",
+    "torch-tar": "evergraph.formats.torch_legacy:TorchTar",
+    "mxnet-pickle": "evergraph.formats.pickles:MXNetPickle",
+    "mxnet-states": "evergraph.formats.pickles:MXNetStates",
+    "mxnet-symbol": "evergraph.formats.mxnet_checkpoint:MXNetSymbol",
+    "mxnet-checkpoint": "evergraph.formats.mxnet_checkpoint:MXNetCheckpoint",
+    "archive": "evergraph.formats.archives:Archive",
+}
+
+FORMATS: Mapping[str, str] = MappingProxyType(_formats)
 """Dotted place of each format's class, in the order in which content is held against them."""
 
 HEAD = 4096
+
+
+def register(name: str, place: str) -> None:
+    """Make a format known, from a program or a package of its own; content is held against it last.
+
+    Args:
+        name: what `Checkpoint.format` and `--to` call it.
+        place: "module:Class"; the module is imported when the format is first asked for.
+
+    Raises:
+        UsageError: the name is taken, or the place has no class in it.
+    """
+    if name in _formats and _formats[name] != place:
+        raise UsageError(f"there is a format named {printable(name)}", found=_formats[name])
+    if not place.rpartition(":")[0]:
+        raise UsageError("a format's place names a module and a class", expected="module:Class", found=printable(place))
+    _formats[name] = place
 
 
 @functools.cache

@@ -3,11 +3,12 @@
 import errno
 import importlib.util
 import re
+import secrets
 from typing import Any
 
 from evergraph._lazy import load
 from evergraph.errors import EvergraphError, MissingDependencyError, StoreError, printable
-from evergraph.stores.commit import Sink
+from evergraph.stores.commit import TEMPORARY, Sink
 from evergraph.stores.progress import advance
 from evergraph.stores.source import BLOCK, Source
 from evergraph.stores.uri import PROTOCOLS, Location, redact
@@ -145,15 +146,91 @@ class _RemoteSink(Sink):
                 raise failed(self.location, "an unfinished upload could not be removed", error) from error
 
 
+class _RenamedSink(Sink):
+    """A file written beside its target and renamed, for stores whose files are seen while they grow.
+
+    Where a rename does not replace (HDFS), the old file steps aside first, and comes back if the new one cannot take
+    its place: at every moment one of the two is there and whole.
+    """
+
+    def __init__(self, location: Location, total: int | None) -> None:
+        super().__init__(location, total)
+        self._system, self._path = file_system(location)
+        folder, _, base = self._path.rpartition("/")
+        self._beside = f"{folder}/.{base}.{secrets.token_hex(4)}"
+        self._temporary = self._beside + TEMPORARY
+        self._file: Any = None
+        try:
+            self._file = self._system.open(self._temporary, "wb")
+        except Exception as error:
+            raise failed(location, "the file cannot be created", error) from error
+
+    def _write(self, block: Any) -> None:
+        try:
+            self._file.write(block)
+        except Exception as error:
+            raise failed(self.location, "the file cannot be written", error) from error
+
+    def settle(self) -> None:
+        self.flush()
+        try:
+            found, self._file = self._file, None
+            found.close()
+            size = self._system.info(self._temporary)["size"]
+        except Exception as error:
+            raise failed(self.location, "the upload cannot be finished", error) from error
+        if size != self.position:
+            what = "the store kept another number of bytes than were written"
+            raise StoreError(what, where=self.location.shown, expected=self.position, found=size)
+
+    def publish(self) -> None:
+        old = None
+        try:
+            if self._system.exists(self._path):
+                old = self._beside + ".old"
+                self._system.mv(self._path, old)
+            self._system.mv(self._temporary, self._path)
+        except Exception as error:
+            raise self._put_back(old, error) from error
+        self._temporary = ""
+        if old is not None:
+            try:
+                self._system.rm_file(old)
+            except Exception as error:
+                what = f"the new content is in place, but the old file could not be removed: {printable(old)}"
+                raise failed(self.location, what, error) from error
+
+    def _put_back(self, old: str | None, error: Exception) -> EvergraphError:
+        what = "the file cannot be put in place"
+        if old is not None and self._system.exists(old):
+            try:
+                self._system.mv(old, self._path)
+            except Exception:  # noqa: BLE001 - the first error is told, with where the old file is now
+                what += f", and the old one stands at {printable(old)}"
+        return failed(self.location, what, error)
+
+    def abandon(self) -> None:
+        found, self._file = self._file, None
+        temporary, self._temporary = self._temporary, ""
+        try:
+            if found is not None:
+                found.close()
+            if temporary and self._system.exists(temporary):
+                self._system.rm_file(temporary)
+        except Exception as error:
+            raise failed(self.location, "an unfinished upload could not be removed", error) from error
+
+
 def remote_sink(location: Location, total: int | None) -> Sink:
     """A sink for a remote location.
 
     Raises:
         StoreError: the protocol cannot be written to.
     """
-    if not PROTOCOLS[location.protocol].writable:
+    protocol = PROTOCOLS[location.protocol]
+    if not protocol.writable:
         raise StoreError(f"{location.protocol}:// cannot be written to", where=location.shown)
-    return _RemoteSink(location, total)
+    return (_RenamedSink if protocol.renames else _RemoteSink)(location, total)
 
 
 def remote_exists(location: Location) -> bool:

@@ -9,32 +9,57 @@ from urllib.parse import urlsplit
 
 from evergraph.errors import UsageError, printable
 
-__all__ = ["PROTOCOLS", "Location", "Protocol", "locate", "redact"]
+__all__ = ["PROTOCOLS", "Location", "Protocol", "locate", "redact", "register"]
 
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """How a protocol is served: fsspec's name for it, the module it takes, and the extra that installs that."""
+    """How a protocol is served.
+
+    Args:
+        fsspec: fsspec's name for it.
+        module: what fsspec needs for it.
+        extra: the extra of this package that installs that.
+        writable: False where it is only read.
+        renames: True where a new file is seen while it grows, as on HDFS: it is written beside and renamed.
+    """
 
     fsspec: str
     module: str
     extra: str
     writable: bool = True
+    renames: bool = False
 
 
-PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
-    {
-        "azure": Protocol("abfs", "adlfs", "azure"),
-        "gs": Protocol("gcs", "gcsfs", "gcs"),
-        "hdfs": Protocol("hdfs", "pyarrow", "hdfs"),
-        "http": Protocol("http", "aiohttp", "http", writable=False),
-        "https": Protocol("https", "aiohttp", "http", writable=False),
-        "memory": Protocol("memory", "fsspec", "all"),
-        "s3": Protocol("s3", "s3fs", "s3"),
-        "viewfs": Protocol("hdfs", "pyarrow", "hdfs"),
-    }
-)
+_protocols = {
+    "azure": Protocol("abfs", "adlfs", "azure"),
+    "gs": Protocol("gcs", "gcsfs", "gcs"),
+    "hdfs": Protocol("hdfs", "pyarrow", "hdfs", renames=True),
+    "http": Protocol("http", "aiohttp", "http", writable=False),
+    "https": Protocol("https", "aiohttp", "http", writable=False),
+    "memory": Protocol("memory", "fsspec", "all"),
+    "s3": Protocol("s3", "s3fs", "s3"),
+    "viewfs": Protocol("hdfs", "pyarrow", "hdfs", renames=True),
+}
+
+PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(_protocols)
 """The remote protocols; `file` and plain paths are local, `-`, `stdin` and `stdout` the standard streams."""
+
+
+def register(name: str, protocol: Protocol) -> None:
+    """Make a protocol known, from a program or a package of its own.
+
+    Args:
+        name: what stands before `://`, in small letters.
+        protocol: how fsspec serves it.
+
+    Raises:
+        UsageError: the name is taken.
+    """
+    if name == "file" or _protocols.get(name, protocol) != protocol:
+        raise UsageError(f"there is a protocol {printable(name)}://", found=_protocols.get(name, "local files"))
+    _protocols[name] = protocol
+
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _STREAMS = frozenset(("-", "stdin", "stdout", "file://stdin", "file://stdout"))
