@@ -51,6 +51,7 @@ def verify(uri: object, *, format: str | None = None, **options: Any) -> Report:
         (*report.checked, *checked),
         (*report.findings, *findings),
         (*report.notes, *notes),
+        report.sums,
     )
 
 

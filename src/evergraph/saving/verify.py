@@ -24,6 +24,7 @@ class Report:
         checked: one line for each thing that was checked and found good.
         findings: one line for each thing that is wrong.
         notes: one line for each thing worth knowing.
+        sums: how many checksums were saved with it; None where there are none.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Report:
     checked: tuple[str, ...] = ()
     findings: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default=())
+    sums: int | None = None
 
     @property
     def ok(self) -> bool:
@@ -69,7 +71,8 @@ def check_checkpoint(checkpoint: Checkpoint, uri: object) -> Report:
         checked.append(f"{sums} checksums agree")
     if not findings:
         checked.append("every value can be read")
-    return Report(location.shown, checkpoint.format, tuple(checked), tuple(dict.fromkeys(findings)), tuple(notes))
+    wrong_lines = tuple(dict.fromkeys(findings))
+    return Report(location.shown, checkpoint.format, tuple(checked), wrong_lines, tuple(notes), sums)
 
 
 def _unreadable(checkpoint: Checkpoint) -> Iterator[str]:
