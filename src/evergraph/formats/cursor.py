@@ -41,6 +41,16 @@ class Cursor:
         self.position = at + length
         return at - self._base
 
+    def look(self, length: int) -> tuple[memoryview, int] | None:
+        """The block that holds the next `length` bytes and their place in it; None where the source has fewer."""
+        at = self.position
+        if at < self._base or at + length > self._limit:
+            if at + length > self.source.size:
+                return None
+            self._need(length)
+            self.position = at
+        return self._block, at - self._base
+
     def cut(self, length: int) -> DamagedError:
         """The error for a file that ends before `length` more bytes."""
         return DamagedError(

@@ -34,6 +34,9 @@ _STORAGES = {0: DENSE, 1: ROW_SPARSE, 2: CSR}
 _STORAGE_CODES = {name: code for code, name in _STORAGES.items()}
 
 MAX_DIMENSIONS = 32
+_PLAIN_HEAD, _PLAIN_SHAPES = struct.Struct("<Iii"), {r: struct.Struct(f"<{r}qiii") for r in range(1, 5)}
+_MOST_NEAR, _LENGTH = 1 << 16, struct.Struct("<Q")
+_LONGEST_PLAIN = _PLAIN_HEAD.size + _PLAIN_SHAPES[4].size
 _LEAST_RECORD = 4
 CPU = (1, 0)
 
@@ -151,10 +154,8 @@ def _read_names(cursor: Cursor, count: int) -> list[str] | None:
         return None
     names: dict[str, int] = {}
     twice = []
-    for index in range(declared):
-        length = cursor.u64()
-        _require_room(cursor, length, f"bytes in name {index}", 1)
-        name = cursor.take(length).decode("utf-8", "surrogateescape")
+    for index, raw in enumerate(_near_names(cursor, declared) or _each_name(cursor, declared)):
+        name = raw.decode("utf-8", "surrogateescape")
         if name in names:
             twice.append(f"{printable(name)!r}: arrays {names[name]} and {index}")
         names[name] = index
@@ -168,12 +169,41 @@ def _read_names(cursor: Cursor, count: int) -> list[str] | None:
     return list(names)
 
 
+def _each_name(cursor: Cursor, count: int) -> Iterator[bytes]:
+    for index in range(count):
+        length = cursor.u64()
+        _require_room(cursor, length, f"bytes in name {index}", 1)
+        yield cursor.take(length)
+
+
+def _near_names(cursor: Cursor, count: int) -> list[bytes]:
+    """The names where all stand in one block up to the file's end, in one step; none where anything is unusual."""
+    left = cursor.source.size - cursor.position
+    found = cursor.look(left) if left <= _MOST_NEAR else None
+    if found is None:
+        return []
+    data, at, names = bytes(found[0][found[1] : found[1] + left]), 0, []
+    for _ in range(count):
+        if at + 8 > left:
+            return []
+        begin = at + 8
+        at = begin + _LENGTH.unpack_from(data, at)[0]
+        names.append(data[begin:at])
+    if at > left:
+        return []
+    cursor.position += at
+    return names
+
+
 def read_array(cursor: Cursor) -> Tensor:
     """The array record at a cursor, which it leaves behind the record.
 
     Raises:
         DamagedError: naming the byte, what was expected and found.
     """
+    plain = _read_plain(cursor)
+    if plain is not None:
+        return plain
     first = cursor.u32()
     if first in (V2, V3):
         return _read_current(cursor, _VERSIONS[first])
@@ -191,6 +221,32 @@ def read_array(cursor: Cursor) -> Tensor:
     if not shape:
         return _none(version, None)
     return _read_dense(cursor, version, shape)
+
+
+def _read_plain(cursor: Cursor) -> Tensor | None:
+    """A dense array of one to four dimensions, as nearly all are, in two steps; None where anything is unusual.
+
+    What is wrong with a record, the long way says.
+    """
+    found = cursor.look(_LONGEST_PLAIN)
+    if found is None:
+        return None
+    block, at = found
+    magic, storage, rank = _PLAIN_HEAD.unpack_from(block, at)
+    if storage or magic not in (V2, V3) or not 1 <= rank <= 4:
+        return None
+    body = _PLAIN_SHAPES[rank]
+    *shape, device, number, code = body.unpack_from(block, at + _PLAIN_HEAD.size)
+    if not 0 <= code < len(_TYPES) or min(shape) < 0:
+        return None
+    kind = DTYPES[_TYPES[code]]
+    begin = cursor.position + _PLAIN_HEAD.size + body.size
+    nbytes = math.prod(shape) * kind.itemsize
+    if nbytes > cursor.source.size - begin:
+        return None
+    cursor.position = begin + nbytes
+    details = {"version": _VERSIONS[magic], "device": (device, number)}
+    return Tensor(kind, tuple(shape), Extent(cursor.source, begin, nbytes), details=details)
 
 
 def _read_shape(cursor: Cursor, version: int) -> tuple[int, ...] | None:
