@@ -1,0 +1,5 @@
+"""`mx.sym.image`: the functions of these operators."""
+
+from evergraph.mxnet.symbol.namespaces import fill
+
+__getattr__, __dir__ = fill(globals(), "image")
