@@ -87,7 +87,7 @@ def test_monitor_sees_every_output(run):
 
 
 def test_bind_says_everything_that_is_missing():
-    with pytest.raises(ValueError, match="fc_weight.*fc_bias"):
+    with pytest.raises(ValueError, match=r"fc_weight.*fc_bias"):
         network().bind(mx.cpu(), {"data": mx.nd.ones((2, 3)), "softmax_label": mx.nd.zeros((2,))})
 
 
