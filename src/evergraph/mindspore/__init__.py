@@ -1,0 +1,68 @@
+"""The MindSpore face: `import evergraph.mindspore as ms`.
+
+Tensors, networks, training and datasets under MindSpore's names, with the values and files of MindSpore 2.10, on
+PyTorch. Modules are imported when they are first used.
+
+>>> import evergraph.mindspore as ms
+>>> ms.Tensor([1, 2]) * 2
+Tensor(shape=[2], dtype=Int64, value= [2, 4])
+"""
+
+import importlib
+from typing import Any
+
+__version__ = "2.10.0"
+
+_MODULES = {
+    name: name
+    for name in (
+        "common",
+        "context",
+        "dataset",
+        "nn",
+        "ops",
+        "train",
+    )
+}
+_MODULES["mint"] = "ops"
+"""Name of `ms` -> module of this package."""
+
+_NAMES = {
+    name: module
+    for module, names in {
+        "common.dtype": """bool_ int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64 bfloat16
+            complex64 complex128 float_ int_ half single double number string qint4x2 dtype_to_nptype
+            dtype_to_pytype pytype_to_dtype""",
+        "common.parameter": "Parameter ParameterTuple",
+        "common.seed": "set_seed get_seed",
+        "common.tensor": "Tensor from_numpy is_tensor tensor",
+        "context": "GRAPH_MODE PYNATIVE_MODE get_context set_context set_device reset_auto_parallel_context "
+        "set_auto_parallel_context get_auto_parallel_context",
+        "ops.gradients": "grad value_and_grad get_grad jit ms_function stop_gradient",
+        "train.model": "Model",
+        "train.loss_scale_manager": "DynamicLossScaleManager FixedLossScaleManager LossScaleManager",
+    }.items()
+    for name in names.split()
+}
+"""Name of `ms` -> module of this package that has it."""
+
+_LIKE_MODULES = {"dtype": "common.dtype"}
+
+
+def __getattr__(name: str) -> Any:
+    module = _MODULES.get(name) or _NAMES.get(name) or _LIKE_MODULES.get(name)
+    if module is None:
+        raise AttributeError(f"module 'evergraph.mindspore' has no attribute {name!r}")
+    try:
+        found = importlib.import_module(f"{__name__}.{module}")
+    except ModuleNotFoundError as error:
+        if error.name == f"{__name__}.{module}":
+            raise AttributeError(f"module 'evergraph.mindspore' has no attribute {name!r}") from error
+        raise
+    value = getattr(found, name) if name in _NAMES else found
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULES, *_NAMES, *_LIKE_MODULES})
