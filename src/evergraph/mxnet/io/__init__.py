@@ -1,0 +1,12 @@
+"""`mx.io`: iterators that give batches.
+
+>>> from evergraph.mxnet import io, nd
+>>> [batch.data[0].shape for batch in io.NDArrayIter(nd.ones((4, 3)), batch_size=2)]
+[(2, 3), (2, 3)]
+"""
+
+from evergraph.mxnet.io.arrays import NDArrayIter
+from evergraph.mxnet.io.batch import DataBatch, DataDesc, DataIter
+from evergraph.mxnet.io.wrappers import PrefetchingIter, ResizeIter
+
+__all__ = ["DataBatch", "DataDesc", "DataIter", "NDArrayIter", "PrefetchingIter", "ResizeIter"]
