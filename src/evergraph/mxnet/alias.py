@@ -81,11 +81,17 @@ class _Loader(Loader):
                 setattr(module, key, value)
 
 
-def install() -> None:
-    """Serve `mxnet` from now on, where no installed MXNet does. Calling it again changes nothing."""
+def install(first: bool = False) -> None:
+    """Serve `mxnet` from now on, where no installed MXNet does. Calling it again changes nothing.
+
+    Args:
+        first: whether an installed MXNet is passed over.
+    """
     if not any(isinstance(f, _TopFinder) for f in sys.meta_path):
         sys.meta_path.insert(0, _InnerFinder())
         sys.meta_path.append(_TopFinder())
+    if first and not isinstance(sys.meta_path[0], _TopFinder):
+        sys.meta_path.insert(0, _TopFinder())
 
 
 def serves(kind: type) -> bool:

@@ -18,6 +18,15 @@ class _Default(threading.local):
     def __init__(self) -> None:
         self.outer: list[Context | None] = []
 
+    @property
+    def value(self) -> "Context":
+        """The default, as old programs read and set it."""
+        return self.context or cpu()
+
+    @value.setter
+    def value(self, ctx: "Context") -> None:
+        self.context = ctx
+
 
 class _DefaultContext:
     """`Context.default_ctx`: the thread's default, readable on the class as programs do."""

@@ -1,0 +1,1 @@
+"""What `mx.test_utils` is made of."""
