@@ -3,6 +3,7 @@
 import bz2
 import contextlib
 import gzip
+import importlib
 import os
 import platform
 import struct
@@ -291,8 +292,7 @@ def get_mnist_iterator(batch_size: int, input_shape: Any, num_parts: int = 1, pa
     Raises:
         UsageError: its files are not in "data".
     """
-    from evergraph.mxnet import io
-
+    io: Any = importlib.import_module("evergraph.mxnet.io")
     get_mnist_ubyte()
     options = {"input_shape": input_shape, "batch_size": batch_size, "flat": len(input_shape) != 3}
     options |= {"num_parts": num_parts, "part_index": part_index}
