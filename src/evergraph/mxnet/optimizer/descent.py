@@ -1,0 +1,204 @@
+"""Gradient descent and its kin: SGD, Nesterov's, signs, layer-wise rates, delay compensation, Langevin dynamics."""
+
+import math
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from evergraph.mxnet import ndarray as nd
+from evergraph.mxnet.optimizer.base import Optimizer, register, zeros_like
+
+__all__ = ["DCASGD", "NAG", "SGD", "SGLD", "Signum", "ccSGD"]
+
+_AGGREGATE = "MXNET_OPTIMIZER_AGGREGATION_SIZE"
+
+
+class _Mastered(Optimizer):
+    """Optimizers that keep (momentum, float32 copy) for float16 weights, and update both by one operator."""
+
+    momentum: float = 0.0
+    lazy_update = False
+
+    def create_state_multi_precision(self, index: Any, weight: Any) -> Any:
+        """The momentum; with `multi_precision` and float16, beside a float32 copy of the weight."""
+        if self._has_master(weight):
+            master = weight.astype(np.float32)
+            return self.create_state(index, master), master
+        self._warn_of_half(weight)
+        return self.create_state(index, weight)
+
+    def create_state(self, index: Any, weight: Any) -> Any:
+        """The momentum, where there is one."""
+        return zeros_like(weight, stored=self.lazy_update) if self.momentum != 0.0 else None
+
+    def update(self, index: Any, weight: Any, grad: Any, state: Any) -> None:
+        """Change a weight by its gradient."""
+        self._update_impl(index, weight, grad, state, False)
+
+    def update_multi_precision(self, index: Any, weight: Any, grad: Any, state: Any) -> None:
+        """Change a weight and its float32 copy by its gradient."""
+        first = weight[0] if isinstance(index, (list, tuple)) else weight
+        self._update_impl(index, weight, grad, state, self._has_master(first))
+
+    def _update_impl(self, index: Any, weight: Any, grad: Any, state: Any, multi_precision: bool) -> None:
+        raise NotImplementedError
+
+
+@register
+class SGD(_Mastered):
+    """Gradient descent, with momentum: state = momentum * state - lr * (grad + wd * weight); weight += state.
+
+    Several parameters are updated by one kernel. Row_sparse gradients with `lazy_update` change only their rows.
+
+    Args:
+        momentum: part of the last step that is kept.
+        lazy_update: whether rows without a gradient stay as they are.
+        kwargs: see `Optimizer`.
+    """
+
+    def __init__(self, momentum: float = 0.0, lazy_update: bool = True, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.momentum, self.lazy_update = momentum, lazy_update
+        # one call for as many parameters as there are, where MXNet's kernels take four: the numbers are the same
+        self.aggregate_num = int(os.getenv(_AGGREGATE, "256"))
+
+    def _momentum(self) -> float:
+        return self.momentum
+
+    def _rates(self, indices: Sequence[Any], weights: Sequence[Any], grads: Sequence[Any]) -> tuple[Any, Any]:
+        self._update_count(indices)
+        return self._get_lrs(indices), self._get_wds(indices)
+
+    def _update_impl(self, index: Any, weight: Any, grad: Any, state: Any, multi_precision: bool) -> None:
+        several = isinstance(index, (list, tuple))
+        indices, weights, grads, states = (
+            (index, weight, grad, state) if several else ([index], [weight], [grad], [state])
+        )
+        lrs, wds = self._rates(indices, weights, grads)
+        rule = self._rule(**({"momentum": self._momentum()} if self.momentum > 0 else {}))
+        if all(x.stype == "default" for x in (*weights, *grads)):
+            _descend_all(weights, grads, states, multi_precision, lrs, wds, rule)
+            return
+        for w, g, s, lr, wd in zip(weights, grads, states, lrs, wds, strict=True):
+            lazy = {} if multi_precision else {"lazy_update": self.lazy_update}
+            descend(w, g, s, multi_precision, lr=lr, wd=wd, **lazy, **rule)
+
+
+def _descend_all(
+    weights: Sequence[Any], grads: Sequence[Any], states: Sequence[Any], master: bool, lrs: Any, wds: Any, rule: Any
+) -> None:
+    options = {"out": list(weights), "num_weights": len(weights), "lrs": tuple(lrs), "wds": tuple(wds), **rule}
+    rows: list[Sequence[Any]] = [weights, grads]
+    if "momentum" in rule:
+        rows.append([s[0] for s in states] if master else states)
+    if master:
+        rows.append([s[1] for s in states])
+    kind = "mp_sgd" if master else "sgd"
+    function = getattr(nd, f"multi_{kind}_mom_update" if "momentum" in rule else f"multi_{kind}_update")
+    function(*(x for row in zip(*rows, strict=True) for x in row), **options)
+
+
+def descend(weight: Any, grad: Any, state: Any, master: bool, kind: str = "sgd", **rule: Any) -> None:
+    """One step of gradient descent on one weight; `kind` is "sgd" or "nag"."""
+    mom, copy = state if master else (state, None)
+    rest = [x for x in (mom, copy) if x is not None]
+    name = f"{kind}_mom_update" if mom is not None else "sgd_update"
+    getattr(nd, f"mp_{name}" if master else name)(weight, grad, *rest, out=weight, **rule)
+
+
+@register
+class ccSGD(SGD):
+    """`SGD` by an old name."""
+
+
+@register
+class NAG(_Mastered):
+    """Gradient descent with Nesterov's momentum.
+
+    Args:
+        momentum: part of the last step that is kept.
+        kwargs: see `Optimizer`.
+    """
+
+    def __init__(self, momentum: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.momentum = momentum
+
+    def _update_impl(self, index: Any, weight: Any, grad: Any, state: Any, multi_precision: bool) -> None:
+        lr, wd, _ = self._begin(index)
+        rule = self._rule(**({"momentum": self.momentum} if self.momentum > 0 else {}))
+        descend(weight, grad, state, multi_precision, "nag", lr=lr, wd=wd, **rule)
+
+
+@register
+class Signum(Optimizer):
+    """Steps of the rate's size along the sign of the gradient, or of its momentum.
+
+    Args:
+        learning_rate: the rate.
+        momentum: part of the last direction that is kept; 0 for the sign of the gradient itself.
+        wd_lh: decay that does not pass through the sign.
+        kwargs: see `Optimizer`.
+    """
+
+    def __init__(self, learning_rate: float = 0.01, momentum: float = 0.9, wd_lh: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(learning_rate=learning_rate, **kwargs)
+        self.momentum, self.wd_lh = momentum, wd_lh
+
+    def create_state(self, index: Any, weight: Any) -> Any:
+        """The momentum, where there is one."""
+        return zeros_like(weight, stored=True) if self.momentum != 0.0 else None
+
+    def update(self, index: Any, weight: Any, grad: Any, state: Any) -> None:
+        """Change a weight by its gradient."""
+        lr, wd, _ = self._begin(index)
+        if state is None:
+            nd.signsgd_update(weight, grad, out=weight, lr=lr, wd=wd, **self._rule())
+            return
+        rule = {"momentum": self.momentum} if self.momentum > 0 else {}
+        rule |= {"wd_lh": self.wd_lh} if self.wd_lh else {}
+        nd.signum_update(weight, grad, state, out=weight, lr=lr, wd=wd, **self._rule(**rule))
+
+
+@register
+class DCASGD(Optimizer):
+    """Gradient descent that makes up for gradients of older weights (Zheng and others, 2017).
+
+    Args:
+        momentum: part of the last step that is kept.
+        lamda: how much is made up for.
+        kwargs: see `Optimizer`.
+    """
+
+    def __init__(self, momentum: float = 0.0, lamda: float = 0.04, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.momentum, self.lamda, self.weight_previous = momentum, lamda, {}
+
+    def create_state(self, index: Any, weight: Any) -> Any:
+        """The momentum, where there is one, and the weight as it was."""
+        return (zeros_like(weight) if self.momentum != 0.0 else None), weight.copy()
+
+    def update(self, index: Any, weight: Any, grad: Any, state: Any) -> None:
+        """Change a weight by its gradient."""
+        lr, wd, _ = self._begin(index)
+        grad = self._scaled(grad)
+        mom, previous = state
+        step = (grad + wd * weight + self.lamda * grad * grad * (weight - previous)) * -lr
+        if mom is not None:
+            mom[:] = mom * self.momentum + step
+            step = mom
+        previous[:] = weight
+        weight[:] = weight + step
+
+
+@register
+class SGLD(Optimizer):
+    """Gradient descent with noise, whose weights are draws from the posterior (Welling and Teh, 2011)."""
+
+    def update(self, index: Any, weight: Any, grad: Any, state: Any) -> None:
+        """Change a weight by its gradient and noise of variance lr."""
+        lr, wd, _ = self._begin(index)
+        noise = nd.random.normal(0, math.sqrt(lr), shape=weight.shape, dtype=weight.dtype, ctx=weight.context)
+        weight[:] = weight + (self._scaled(grad) + wd * weight) * (-lr / 2) + noise
