@@ -1,0 +1,1 @@
+"""`mx.image`: images decoded, resized, cropped and augmented."""
