@@ -4,6 +4,8 @@
 `---` part them) and writes `FOLDER/NAME.json`. A program leaves what it found in `r`.
 """
 
+from __future__ import annotations  # MXNet 1.9.1 runs on Python 3.8
+
 import json
 import pathlib
 import sys

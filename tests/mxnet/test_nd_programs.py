@@ -16,6 +16,11 @@ def test_indexes_makes_and_saves_as_mxnet(program, want):
     check(program, want, mx)
 
 
+@pytest.mark.parametrize(("program", "want"), recorded("operators"))
+def test_runs_operators_as_mxnet(program, want):
+    check(program, want, mx)
+
+
 @pytest.mark.parametrize(("program", "want"), recorded("types"))
 def test_takes_and_refuses_types_as_mxnet(program, want):
     check(program, want, mx)

@@ -38,6 +38,12 @@ class _DefaultContext:
         Context._default_ctx.context = value
 
 
+class _DeviceKindError(UsageError, KeyError):
+    """A kind of device that there is not."""
+
+    __str__ = UsageError.__str__  # KeyError's shows a representation
+
+
 class Context:
     """A device: `Context("gpu", 1)`, or another context to copy.
 
@@ -64,7 +70,7 @@ class Context:
         elif device_type in _IDS:
             self.device_typeid, self.device_id = _IDS[device_type], int(device_id)
         else:
-            raise UsageError("no such kind of device", expected=", ".join(_IDS), found=repr(device_type))
+            raise _DeviceKindError("no such kind of device", expected=", ".join(_IDS), found=repr(device_type))
         self._device: Any = None
 
     @property
