@@ -38,7 +38,7 @@ class HybridBlock(Block):
     """
 
     def __init__(self, prefix: str | None = None, params: Any = None) -> None:
-        self._cached_graph: Any = ()
+        self._cached_graph: Any = None
         self._cached_op: CachedOp | None = None
         self._in_format: Any = None
         self._out_format: Any = None
@@ -83,13 +83,13 @@ class HybridBlock(Block):
         super().cast(dtype)
 
     def _clear_cached_op(self) -> None:
-        self._cached_graph, self._cached_op = (), None
+        self._cached_graph = self._cached_op = None
 
     # ---- as a graph
 
     def _get_graph(self, *args: Any) -> Any:
         if not self._cached_graph:
-            flat, self._in_format = flatten(args if len(args) > 1 else args[0], "input")
+            flat, self._in_format = flatten(args[0] if len(args) == 1 else args, "input")
             names = ["data"] if len(flat) == 1 else [f"data{i}" for i in range(len(flat))]
             inputs = [None if a is None else sym.var(n) for a, n in zip(flat, names, strict=True)]
             found = regroup(list(inputs), self._in_format)
@@ -97,9 +97,8 @@ class HybridBlock(Block):
             with self.name_scope():
                 out = self.hybrid_forward(sym, *(found if len(args) > 1 else [found]), **params)
             outputs, self._out_format = flatten(out, "output")
-            self._cached_graph = [i for i in inputs if i is not None], sym.Group(outputs) if len(outputs) > 1 else out
-            if len(outputs) == 1:
-                self._cached_graph = self._cached_graph[0], outputs[0]
+            made = outputs[0] if len(outputs) == 1 else sym.Group(outputs)
+            self._cached_graph = [i for i in inputs if i is not None], made
         return self._cached_graph
 
     def infer_shape(self, *args: Any) -> None:
@@ -116,7 +115,7 @@ class HybridBlock(Block):
 
     def _infer(self, what: str, of: Callable[[Any], Any], *args: Any) -> None:
         inputs, out = self._get_graph(*args)
-        flat = [a for a in flatten(args if len(args) > 1 else args[0], "input")[0] if a is not None]
+        flat = [a for a in flatten(args[0] if len(args) == 1 else args, "input")[0] if a is not None]
         known = {i.name: of(a) for i, a in zip(inputs, flat, strict=True)}
         infer = out.infer_shape if what == "shape" else out.infer_type
         found, _, states = infer(**known)
@@ -140,7 +139,7 @@ class HybridBlock(Block):
 
     def _call_cached_op(self, *args: Any) -> Any:
         inputs, out = self._get_graph(*args)
-        flat, form = flatten(args if len(args) > 1 else args[0], "input")
+        flat, form = flatten(args[0] if len(args) == 1 else args, "input")
         if form != self._in_format:
             raise BlockValueError(
                 "The inputs of a hybridized block have another structure than those it was traced with",

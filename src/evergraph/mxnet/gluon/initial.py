@@ -19,5 +19,6 @@ def fill(name: str, init: Any, default: Any, values: Any) -> None:
         return
     from evergraph.mxnet import initializer
 
-    behind = initializer.create(default) if default is not None else initializer.Uniform()
-    behind(initializer.InitDesc(name, {"__init__": behind if init is None else init}), values)
+    behind: Any = initializer.create(default) if default is not None else initializer.Uniform()
+    attributes: dict[str, Any] = {"__init__": behind if init is None else init}
+    behind(initializer.InitDesc(name, attributes), values)

@@ -82,7 +82,7 @@ class SymbolBlock(HybridBlock):
 
     def _clear_cached_op(self) -> None:
         super()._clear_cached_op()
-        self._cached_graph = getattr(self, "_known", ())
+        self._cached_graph = getattr(self, "_known", None)
 
     def forward(self, *args: Any) -> Any:
         """The outputs for arrays, or for symbols."""

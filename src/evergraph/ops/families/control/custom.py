@@ -151,4 +151,4 @@ def Custom(*data, op_type: str, run: Run, **attributes):
     device = inputs[0].device if inputs else torch.device("cpu")
     outs = [(tuple(s), dtype(t).torch()) for s, t in zip(told[1], kinds[1], strict=True)]
     kernel = found.create_operator(device, shapes, types)
-    return list(_run(_Call(kernel, aux, outs, run.training), device, *inputs))
+    return tuple(_run(_Call(kernel, aux, outs, run.training), device, *inputs))
