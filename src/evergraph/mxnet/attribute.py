@@ -1,6 +1,7 @@
 """`mx.AttrScope`: attributes for every symbol made inside a `with` block."""
 
 import threading
+from collections import defaultdict
 
 from evergraph.errors import UsageError
 
@@ -30,6 +31,7 @@ class AttrScope:
     """
 
     _current = _Current()
+    _subgraph_names: defaultdict[str, int] = defaultdict(int)
 
     def __init__(self, **kwargs: str) -> None:
         self._old_scope: AttrScope | None = None
