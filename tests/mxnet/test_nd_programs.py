@@ -21,6 +21,11 @@ def test_runs_operators_as_mxnet(program, want):
     check(program, want, mx)
 
 
+@pytest.mark.parametrize(("program", "want"), recorded("everyday"))
+def test_runs_everyday_programs_as_mxnet(program, want):
+    check(program, want, mx)
+
+
 @pytest.mark.parametrize(("program", "want"), recorded("types"))
 def test_takes_and_refuses_types_as_mxnet(program, want):
     check(program, want, mx)
