@@ -7,6 +7,7 @@
 """
 
 from evergraph.mxnet.rnn.cells import BaseRNNCell, GRUCell, LSTMCell, RNNCell, RNNParams
+from evergraph.mxnet.rnn.checkpoints import do_rnn_checkpoint, load_rnn_checkpoint, rnn_unroll, save_rnn_checkpoint
 from evergraph.mxnet.rnn.combined import (
     BidirectionalCell,
     DropoutCell,
@@ -16,10 +17,12 @@ from evergraph.mxnet.rnn.combined import (
     ZoneoutCell,
 )
 from evergraph.mxnet.rnn.fused import FusedRNNCell
+from evergraph.mxnet.rnn.sentences import BucketSentenceIter, encode_sentences
 
 __all__ = [
     "BaseRNNCell",
     "BidirectionalCell",
+    "BucketSentenceIter",
     "DropoutCell",
     "FusedRNNCell",
     "GRUCell",
@@ -30,4 +33,9 @@ __all__ = [
     "ResidualCell",
     "SequentialRNNCell",
     "ZoneoutCell",
+    "do_rnn_checkpoint",
+    "encode_sentences",
+    "load_rnn_checkpoint",
+    "rnn_unroll",
+    "save_rnn_checkpoint",
 ]
