@@ -27,7 +27,7 @@ __all__ = [
     "tensor_types",
 ]
 
-_MODULES = frozenset(("nn", "utils"))
+_MODULES = frozenset(("loss", "nn", "rnn", "utils"))
 
 
 def __getattr__(name: str) -> Any:

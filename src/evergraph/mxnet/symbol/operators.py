@@ -72,7 +72,7 @@ def _fluent(name: str) -> Callable[..., Symbol]:
 def _reshape(self: Symbol, *shape: Any, **kwargs: Any) -> Symbol:
     """`mx.sym.reshape`; the shape as one argument or as several."""
     if shape:
-        kwargs["shape"] = shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else tuple(shape)
+        kwargs["shape"] = shape[0] if len(shape) == 1 else tuple(shape)
     return function("Reshape", "reshape")(self, **kwargs)
 
 
