@@ -128,13 +128,17 @@ def _kind(array: Array) -> torch.dtype:
     return value.dtype if isinstance(value, torch.Tensor) else value.data.dtype
 
 
+# operators whose places are of an integer type beside values of any
+_MIXING = frozenset(("_npi_insert_tensor",))
+
+
 def _require_types(op: Operator, params: Params, inputs: Sequence[Array]) -> None:
     """MXNet computes with one type; torch would promote."""
     kinds = [_kind(x) for x in inputs]
     first = kinds[0]
     if all(k is first for k in kinds):
         return
-    if op.wants_subgraphs:
+    if op.wants_subgraphs or op.name in _MIXING:
         return
     names: list[str | None] = [type_name(k) for k in kinds]
     wanted = op.dtype(params, names, [None] * len(op.output_names(params)))[0]
