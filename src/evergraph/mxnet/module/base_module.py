@@ -1,0 +1,482 @@
+"""What all modules share: the loops of fit, score and predict over what subclasses define."""
+
+import logging
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from evergraph.errors import FormatError, UsageError, collect, printable
+from evergraph.mxnet import metric as metrics
+from evergraph.mxnet import ndarray as nd
+from evergraph.mxnet.base import _as_list
+from evergraph.mxnet.context import cpu
+from evergraph.mxnet.initializer import Uniform
+from evergraph.mxnet.io import DataBatch, DataDesc
+from evergraph.mxnet.model import BatchEndParam
+
+__all__ = ["BaseModule", "ModuleStateError", "check_input_names", "parse_data_desc"]
+
+_PARAMETERS = ("_weight", "_bias", "_gamma", "_beta")
+
+
+class ModuleStateError(UsageError, AssertionError):
+    """A step before those that it needs: bind, init_params, init_optimizer."""
+
+
+class _NamesError(UsageError, ValueError):
+    """Names of inputs that the symbol does not have, or that the data does not give."""
+
+
+class _DataError(UsageError, ValueError):
+    """Data that no module takes."""
+
+
+def check_input_names(symbol: Any, names: Sequence[str], typename: str, throw: bool) -> None:
+    """Raise, or warn, where the symbol has no such arguments."""
+    arguments = symbol.list_arguments()
+    wrong = [n for n in names if n not in arguments]
+    if not wrong:
+        return
+    near = [a for a in arguments if not a.endswith(_PARAMETERS)]
+    message = (
+        f"You created Module with Module(..., {typename}_names={list(names)}) but"
+        f" {', '.join(map(repr, wrong))} not found in symbol.list_arguments(). Did you mean one of: {', '.join(near)}"
+    )
+    if throw:
+        raise _NamesError(message)
+    warnings.warn(message, stacklevel=4)
+
+
+def _check_names_match(names: Sequence[str], shapes: Sequence[Any], what: str, throw: bool) -> None:
+    actual = [d.name for d in shapes]
+    if sorted(names) == sorted(actual):
+        return
+    message = f"Data provided by {what}_shapes don't match names specified by {what}_names ({actual} vs. {list(names)})"
+    if throw:
+        raise _NamesError(message)
+    warnings.warn(message, stacklevel=5)
+
+
+def parse_data_desc(
+    data_names: Sequence[str], label_names: Sequence[str], data_shapes: Any, label_shapes: Any
+) -> tuple[list[Any], list[Any] | None]:
+    """Descriptions of data and labels, once their names are found to be those of the module."""
+    data = [x if isinstance(x, DataDesc) else DataDesc(*x) for x in data_shapes]
+    labels = [x if isinstance(x, DataDesc) else DataDesc(*x) for x in label_shapes] if label_shapes else None
+    _check_names_match(data_names, data, "data", True)
+    _check_names_match(label_names, labels or [], "label", False)
+    return data, labels
+
+
+class BaseModule:
+    """The interface of modules: bind, init_params, init_optimizer, forward, backward, update; and loops over them.
+
+    Args:
+        logger: where it logs.
+    """
+
+    def __init__(self, logger: Any = logging) -> None:
+        self.logger = logger
+        self.binded = self.for_training = self.inputs_need_grad = False
+        self.params_initialized = self.optimizer_initialized = False
+        self._symbol: Any = None
+        self._total_exec_bytes = 0
+
+    def _require(self, *states: str) -> None:
+        """Raise where a step was left out."""
+        words = {
+            "binded": "bind it: module.bind(data_shapes=..., label_shapes=...)",
+            "params_initialized": "initialize its parameters: module.init_params()",
+            "optimizer_initialized": "initialize its optimizer: module.init_optimizer()",
+            "inputs_need_grad": "bind it with inputs_need_grad=True",
+        }
+        missing = [words[s] for s in states if not getattr(self, s)]
+        collect(ModuleStateError, "the module is not ready for this", missing)
+
+    @property
+    def symbol(self) -> Any:
+        """The symbol."""
+        return self._symbol
+
+    # ---- loops
+
+    def forward_backward(self, data_batch: Any) -> None:
+        """Run a batch forward and backward."""
+        self.forward(data_batch, is_train=True)
+        self.backward()
+
+    def _labels(self, batch: Any) -> tuple[Any, bool]:
+        return ([b.label for b in batch], True) if isinstance(batch, list) else (batch.label, False)
+
+    def score(
+        self,
+        eval_data: Any,
+        eval_metric: Any,
+        num_batch: int | None = None,
+        batch_end_callback: Any = None,
+        score_end_callback: Any = None,
+        reset: bool = True,
+        epoch: int = 0,
+        sparse_row_id_fn: Any = None,
+    ) -> list[tuple[str, float]]:
+        """Names and values of a metric over data.
+
+        Args:
+            eval_data: batches.
+            eval_metric: the metric, or its name.
+            num_batch: how many batches at most.
+            batch_end_callback: called after each batch.
+            score_end_callback: called at the end.
+            reset: whether the data begins anew.
+            epoch: what callbacks are told.
+            sparse_row_id_fn: batch -> rows that it needs, by parameter.
+        """
+        self._require("binded", "params_initialized")
+        eval_data = batches(eval_data, self)
+        if reset:
+            eval_data.reset()
+        eval_metric = metrics.create(eval_metric)
+        eval_metric.reset()
+        seen = 0
+        for nbatch, eval_batch in enumerate(eval_data):
+            if nbatch == num_batch:
+                break
+            self.prepare(eval_batch, sparse_row_id_fn=sparse_row_id_fn)
+            self.forward(eval_batch, is_train=False)
+            self.update_metric(eval_metric, *self._labels(eval_batch))
+            _call(batch_end_callback, BatchEndParam(epoch, nbatch, eval_metric, locals()))
+            seen += 1
+        _call(score_end_callback, BatchEndParam(epoch, seen, eval_metric, locals()))
+        return eval_metric.get_name_value()
+
+    def iter_predict(
+        self, eval_data: Any, num_batch: int | None = None, reset: bool = True, sparse_row_id_fn: Any = None
+    ) -> Iterator[tuple[list[Any], int, Any]]:
+        """For each batch its outputs without what fills it up, its number, and the batch."""
+        self._require("binded", "params_initialized")
+        eval_data = batches(eval_data, self)
+        if reset:
+            eval_data.reset()
+        for nbatch, eval_batch in enumerate(eval_data):
+            if nbatch == num_batch:
+                break
+            self.prepare(eval_batch, sparse_row_id_fn=sparse_row_id_fn)
+            self.forward(eval_batch, is_train=False)
+            pad = getattr(eval_batch, "pad", 0) or 0
+            yield [out[0 : out.shape[0] - pad] for out in self.get_outputs()], nbatch, eval_batch
+
+    def predict(
+        self,
+        eval_data: Any,
+        num_batch: int | None = None,
+        merge_batches: bool = True,
+        reset: bool = True,
+        always_output_list: bool = False,
+        sparse_row_id_fn: Any = None,
+    ) -> Any:
+        """The outputs for data.
+
+        Args:
+            eval_data: batches, or one array.
+            num_batch: how many batches at most.
+            merge_batches: whether outputs are joined along the batch.
+            reset: whether the data begins anew.
+            always_output_list: whether a single output is a list too.
+            sparse_row_id_fn: batch -> rows that it needs, by parameter.
+
+        Raises:
+            ValueError: data that is neither.
+        """
+        self._require("binded", "params_initialized")
+        if isinstance(eval_data, (nd.NDArray, np.ndarray)):
+            array = eval_data if isinstance(eval_data, nd.NDArray) else nd.array(eval_data)
+            self.forward(DataBatch([array]), is_train=False)
+            return self.get_outputs()[0]
+        rows = self.iter_predict(eval_data, num_batch, reset, sparse_row_id_fn)
+        found = [[out.copy() for out in outputs] for outputs, _, _ in rows]
+        if not found or not merge_batches:
+            return found
+        if len({len(outputs) for outputs in found}) != 1:
+            raise _DataError(
+                "Cannot merge batches, as num of outputs is not the same in mini-batches. Maybe bucketing is used?",
+                fix="give merge_batches=False",
+            )
+        merged = [nd.concatenate(list(each)) for each in zip(*found, strict=True)]
+        return merged[0] if len(merged) == 1 and not always_output_list else merged
+
+    def fit(
+        self,
+        train_data: Any,
+        eval_data: Any = None,
+        eval_metric: Any = "acc",
+        epoch_end_callback: Any = None,
+        batch_end_callback: Any = None,
+        kvstore: Any = "local",
+        optimizer: Any = "sgd",
+        optimizer_params: Any = (("learning_rate", 0.01),),
+        eval_end_callback: Any = None,
+        eval_batch_end_callback: Any = None,
+        initializer: Any = Uniform(0.01),  # noqa: B008 - MXNet's signature; it holds no state
+        arg_params: Any = None,
+        aux_params: Any = None,
+        allow_missing: bool = False,
+        force_rebind: bool = False,
+        force_init: bool = False,
+        begin_epoch: int = 0,
+        num_epoch: int | None = None,
+        validation_metric: Any = None,
+        monitor: Any = None,
+        sparse_row_id_fn: Any = None,
+    ) -> None:
+        """Train.
+
+        Args:
+            train_data: batches.
+            eval_data: batches for validation after each epoch.
+            eval_metric: what training is measured by.
+            epoch_end_callback: called with (epoch, symbol, arguments, auxiliary states).
+            batch_end_callback: called with a `BatchEndParam`.
+            kvstore: how gradients of several devices meet.
+            optimizer: the optimizer, or its name.
+            optimizer_params: its settings.
+            eval_end_callback: called after each validation.
+            eval_batch_end_callback: called after each of its batches.
+            initializer: fills parameters that are not given.
+            arg_params: first values of parameters.
+            aux_params: first values of auxiliary states.
+            allow_missing: whether some of them may be missing.
+            force_rebind: whether it is bound anew.
+            force_init: whether parameters are filled anew.
+            begin_epoch: the first epoch.
+            num_epoch: the epoch before which it ends.
+            validation_metric: what validation is measured by; `eval_metric` where not given.
+            monitor: watches values.
+            sparse_row_id_fn: batch -> rows that it needs, by parameter.
+        """
+        if num_epoch is None:
+            raise ModuleStateError("please specify number of epochs")
+        train_data = batches(train_data, self)
+        self.bind(train_data.provide_data, train_data.provide_label, for_training=True, force_rebind=force_rebind)
+        if monitor is not None:
+            self.install_monitor(monitor)
+        self.init_params(initializer, arg_params, aux_params, allow_missing, force_init)
+        self.init_optimizer(kvstore, optimizer, optimizer_params)
+        validation_metric = eval_metric if validation_metric is None else validation_metric
+        eval_metric = metrics.create(eval_metric)
+        for epoch in range(begin_epoch, num_epoch):
+            tic = time.time()
+            values = self._epoch(epoch, train_data, eval_metric, batch_end_callback, monitor, sparse_row_id_fn)
+            for name, val in values:
+                self.logger.info("Epoch[%d] Train-%s=%f", epoch, name, val)
+            self.logger.info("Epoch[%d] Time cost=%.3f", epoch, time.time() - tic)
+            arg_params, aux_params = self.get_params()
+            self.set_params(arg_params, aux_params)
+            for callback in _as_list(epoch_end_callback) if epoch_end_callback is not None else ():
+                callback(epoch, self.symbol, arg_params, aux_params)
+            if eval_data is not None:
+                options = {"score_end_callback": eval_end_callback, "batch_end_callback": eval_batch_end_callback}
+                for name, val in self.score(eval_data, validation_metric, epoch=epoch, **options):
+                    self.logger.info("Epoch[%d] Validation-%s=%f", epoch, name, val)
+            train_data.reset()
+
+    def _epoch(
+        self, epoch: int, train_data: Any, eval_metric: Any, batch_end_callback: Any, monitor: Any, row_ids: Any
+    ) -> list[tuple[str, Any]]:
+        """One pass over the data; returns names and values of the metric."""
+        eval_metric.reset()
+        rows = iter(train_data)
+        following = next(rows, None)
+        if following is None:
+            raise _DataError("the training data gives no batch", fix="reset it, or give at least a batch of samples")
+        nbatch, values = 0, []
+        while following is not None:
+            data_batch = following
+            if monitor is not None:
+                monitor.tic()
+            self.forward_backward(data_batch)
+            self.update()
+            self.update_metric(eval_metric, *self._labels(data_batch))
+            following = next(rows, None)
+            if following is not None:
+                self.prepare(following, sparse_row_id_fn=row_ids)
+            if monitor is not None:
+                monitor.toc_print()
+            if following is None:
+                values = eval_metric.get_global_name_value()
+            _call(batch_end_callback, BatchEndParam(epoch, nbatch, eval_metric, locals()))
+            nbatch += 1
+        return values
+
+    # ---- parameters in files
+
+    def set_params(
+        self,
+        arg_params: Any,
+        aux_params: Any,
+        allow_missing: bool = False,
+        force_init: bool = True,
+        allow_extra: bool = False,
+    ) -> None:
+        """Set parameters."""
+        self.init_params(None, arg_params, aux_params, allow_missing, force_init, allow_extra)
+
+    def save_params(self, fname: str) -> None:
+        """Save parameters to a file, at any URI; it is replaced at one instant."""
+        arg_params, aux_params = self.get_params()
+        named = {f"arg:{k}": v.as_in_context(cpu()) for k, v in arg_params.items()}
+        named |= {f"aux:{k}": v.as_in_context(cpu()) for k, v in aux_params.items()}
+        nd.save(fname, named)
+
+    def load_params(self, fname: str) -> None:
+        """Set parameters from a file.
+
+        Raises:
+            ValueError: names that are neither `arg:` nor `aux:`.
+        """
+        found = nd.load(fname)
+        named = found if isinstance(found, dict) else {}
+        wrong = [printable(k) for k in named if not k.startswith(("arg:", "aux:"))]
+        if wrong or not named:
+            raise _FileError(f"Invalid param file {printable(fname)}", found=", ".join(wrong) or "no names")
+        parts: dict[str, dict[str, Any]] = {"arg": {}, "aux": {}}
+        for key, value in named.items():
+            parts[key[:3]][key[4:]] = value
+        self.set_params(parts["arg"], parts["aux"])
+
+    # ---- what subclasses define
+
+    def get_states(self, merge_multi_context: bool = True) -> list[Any]:
+        """States of the devices; none here."""
+        self._require("binded", "params_initialized")
+        return []
+
+    def set_states(self, states: Any = None, value: Any = None) -> None:
+        """Set states; there are none here."""
+        self._require("binded", "params_initialized")
+
+    def prepare(self, data_batch: Any, sparse_row_id_fn: Any = None) -> None:
+        """Get ready for a batch."""
+        if sparse_row_id_fn is not None:
+            warnings.warn(UserWarning("sparse_row_id_fn is not invoked for BaseModule."), stacklevel=2)
+
+    def forward(self, data_batch: Any, is_train: bool | None = None) -> None:
+        """Run a batch."""
+        raise NotImplementedError
+
+    def backward(self, out_grads: Any = None) -> None:
+        """Compute gradients."""
+        raise NotImplementedError
+
+    def get_outputs(self, merge_multi_context: bool = True) -> list[Any]:
+        """The outputs of the last batch."""
+        raise NotImplementedError
+
+    def get_input_grads(self, merge_multi_context: bool = True) -> list[Any]:
+        """The gradients of the last batch's data."""
+        raise NotImplementedError
+
+    def update(self) -> None:
+        """Change parameters by their gradients."""
+        raise NotImplementedError
+
+    def update_metric(self, eval_metric: Any, labels: Any, pre_sliced: bool = False) -> None:
+        """Give labels and outputs to a metric."""
+        raise NotImplementedError
+
+    def bind(
+        self,
+        data_shapes: Any,
+        label_shapes: Any = None,
+        for_training: bool = True,
+        inputs_need_grad: bool = False,
+        force_rebind: bool = False,
+        shared_module: Any = None,
+        grad_req: Any = "write",
+    ) -> None:
+        """Make executors."""
+        raise NotImplementedError
+
+    def init_params(
+        self,
+        initializer: Any = Uniform(0.01),  # noqa: B008 - MXNet's signature; it holds no state
+        arg_params: Any = None,
+        aux_params: Any = None,
+        allow_missing: bool = False,
+        force_init: bool = False,
+        allow_extra: bool = False,
+    ) -> None:
+        """Fill parameters."""
+        raise NotImplementedError
+
+    def init_optimizer(
+        self,
+        kvstore: Any = "local",
+        optimizer: Any = "sgd",
+        optimizer_params: Any = (("learning_rate", 0.01),),
+        force_init: bool = False,
+    ) -> None:
+        """Make the optimizer."""
+        raise NotImplementedError
+
+    def get_params(self) -> tuple[Any, Any]:
+        """Arguments and auxiliary states by name."""
+        raise NotImplementedError
+
+    def install_monitor(self, mon: Any) -> None:
+        """Let a monitor watch values."""
+        raise NotImplementedError
+
+
+class _FileError(FormatError, ValueError):
+    """A file that holds no parameters."""
+
+
+def _call(callbacks: Any, param: Any) -> None:
+    for callback in _as_list(callbacks) if callbacks is not None else ():
+        callback(param)
+
+
+class _Batches:
+    """Any iterable of batches, or of pairs (data, label) such as a torch DataLoader gives, in MXNet's form."""
+
+    def __init__(self, source: Any, module: Any) -> None:
+        self._source = source
+        self._names = list(module.data_names), list(getattr(module, "label_names", None) or [])
+        first = next(iter(self), None)
+        self.provide_data = [] if first is None else self._described(self._names[0], first.data)
+        self.provide_label = [] if first is None else self._described(self._names[1], first.label)
+
+    def _described(self, names: Sequence[str], arrays: Sequence[Any]) -> list[Any]:
+        return [DataDesc(n, a.shape, a.dtype) for n, a in zip(names, arrays, strict=False)]
+
+    def reset(self) -> None:
+        """Nothing: every pass begins anew."""
+
+    def __iter__(self) -> Iterator[Any]:
+        for row in self._source:
+            if isinstance(row, DataBatch):
+                yield row
+                continue
+            data, label = row if isinstance(row, (list, tuple)) and len(row) == 2 else (row, [])
+            yield DataBatch(_arrays(data), _arrays(label))
+
+
+def _arrays(value: Any) -> list[Any]:
+    several = value if isinstance(value, (list, tuple)) else [value]
+    return [v if isinstance(v, nd.NDArray) else nd.array(v) for v in several]
+
+
+def batches(data: Any, module: Any) -> Any:
+    """Data as an iterator of batches.
+
+    Raises:
+        ValueError: it gives no batches.
+    """
+    if hasattr(data, "provide_data") and hasattr(data, "reset"):
+        return data
+    if not hasattr(data, "__iter__") and not hasattr(data, "__getitem__"):
+        raise _DataError("eval_data must be of type NDArray or DataIter", found=type(data).__name__)
+    return _Batches(data, module)

@@ -1,0 +1,163 @@
+"""Key-value stores: sums over devices, optimizers, rows, two-bit gradients, processes."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import evergraph.mxnet as mx
+
+
+def test_sums_what_devices_push():
+    store = mx.kv.create("local")
+    store.init(3, mx.nd.ones((2, 3)))
+    store.push(3, [mx.nd.ones((2, 3), ctx=mx.cpu(i)) * (i + 1) for i in range(3)])
+    found = mx.nd.zeros((2, 3))
+    store.pull(3, out=found)
+    assert (found.asnumpy() == 6).all()
+    store.init(["a", "b"], [mx.nd.zeros((1,)), mx.nd.zeros((2,))])
+    outs = [mx.nd.zeros((1,)), mx.nd.zeros((2,))]
+    store.pushpull(["a", "b"], [mx.nd.ones((1,)), mx.nd.ones((2,)) * 2], out=outs)
+    assert [o.asnumpy().tolist() for o in outs] == [[1.0], [2.0, 2.0]]
+
+
+def test_an_optimizer_changes_what_is_stored(tmp_path):
+    store = mx.kv.create("device")
+    store.init(0, mx.nd.ones((2,)))
+    store.set_optimizer(mx.optimizer.create("sgd", learning_rate=0.5, momentum=0.9))
+    for _ in range(2):
+        store.push(0, mx.nd.ones((2,)))
+    out = mx.nd.zeros((2,))
+    store.pull(0, out=out)
+    np.testing.assert_allclose(out.asnumpy(), [-0.45, -0.45], rtol=1e-6)
+    store.save_optimizer_states(str(tmp_path / "s.states"))
+    store.load_optimizer_states(str(tmp_path / "s.states"))
+    store.push(0, mx.nd.ones((2,)))
+    store.pull(0, out=out)
+    np.testing.assert_allclose(out.asnumpy(), [-1.805, -1.805], rtol=1e-6)
+
+
+def test_gives_the_rows_that_are_asked_for():
+    store = mx.kv.create("local")
+    store.init("w", mx.nd.array(np.arange(8).reshape(4, 2)).tostype("row_sparse"))
+    out = mx.nd.sparse.zeros("row_sparse", (4, 2))
+    store.row_sparse_pull("w", out=out, row_ids=mx.nd.array([2, 0, 2]))
+    assert out.indices.asnumpy().tolist() == [0, 2]
+    assert out.asnumpy().tolist() == [[0, 1], [0, 0], [4, 5], [0, 0]]
+
+
+def test_two_bit_gradients_keep_what_is_lost():
+    store = mx.kv.create("device")
+    store.set_gradient_compression({"type": "2bit", "threshold": 0.5})
+    store.init(0, mx.nd.zeros((3,)))
+    out = mx.nd.zeros((3,))
+    sums = []
+    for _ in range(2):
+        store.pushpull(0, [mx.nd.array([0.3, 0.6, -0.7]), mx.nd.array([0.1, 0.2, -0.3])], out=out)
+        sums.append(out.asnumpy().tolist())
+    assert sums == [[0.0, 0.5, -0.5], [0.5, 0.5, -1.0]]
+    with pytest.raises(ValueError, match="2bit"):
+        store.set_gradient_compression({"type": "1bit"})
+
+
+def test_says_what_stores_there_are():
+    with pytest.raises(ValueError, match="dist_sync"):
+        mx.kv.create("nope")
+    with pytest.raises(mx.base.MXNetError, match="dist_sync"):
+        mx.kv.create("dist_async")
+    store = mx.kv.create()
+    store.init(1, mx.nd.ones((1,)))
+    with pytest.raises(mx.base.MXNetError, match="duplicate init of key 1"):
+        store.init(1, mx.nd.ones((1,)))
+    with pytest.raises(mx.base.MXNetError, match="not been inited"):
+        store.push(2, mx.nd.ones((1,)))
+
+
+def test_registered_classes_are_made_by_name(monkeypatch):
+    monkeypatch.setattr(mx.kvstore.KVStoreBase, "kv_registry", {})
+
+    @mx.kvstore.KVStoreBase.register
+    class Mine(mx.kvstore.KVStore):
+        pass
+
+    assert isinstance(mx.kv.create("mine"), Mine)
+
+
+def test_outside_torchrun_distributed_stores_say_how_to_start(monkeypatch):
+    for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(mx.base.MXNetError, match="torchrun"):
+        mx.kv.create("dist_sync")
+
+
+PROGRAM = """
+import os, sys
+import numpy as np
+import evergraph.mxnet as mx
+
+rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+random = np.random.RandomState(0)
+X, Y = random.randn(32, 4).astype("f4"), random.randint(0, 2, 32).astype("f4")
+W = random.randn(2, 4).astype("f4")
+batch = 8
+mine = [i for i in range(32) if (i % batch) // (batch // size) == rank]
+net = mx.sym.SoftmaxOutput(mx.sym.FullyConnected(mx.sym.Variable("data"), num_hidden=2, name="fc"), name="softmax")
+module = mx.mod.Module(net)
+die = os.environ.get("DIE")
+
+def after(param):
+    if die == str(rank) and param.nbatch == 1:
+        os._exit(9)
+
+data = mx.io.NDArrayIter(X[mine], Y[mine], batch_size=batch // size)
+args = {"fc_weight": mx.nd.array(W), "fc_bias": mx.nd.zeros((2,))}
+module.fit(data, num_epoch=3, kvstore="dist_sync" if size > 1 else "local", optimizer="adam", arg_params=args,
+           optimizer_params={"learning_rate": 0.05}, batch_end_callback=after)
+np.save(f"{sys.argv[1]}-{size}-{rank}.npy", module.get_params()[0]["fc_weight"].asnumpy())
+"""
+
+
+def processes(folder, size, **environment):
+    (folder / "program.py").write_text(PROGRAM)
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    common = {"WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
+    common |= {"EVERGRAPH_DIST_TIMEOUT": "20", "GLOO_SOCKET_IFNAME": "lo", **environment}
+    started = [
+        subprocess.Popen(
+            [sys.executable, str(folder / "program.py"), str(folder / "w")],
+            env={**os.environ, **common, "RANK": str(rank)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(size)
+    ]
+    try:
+        texts = [p.communicate(timeout=180)[1] for p in started]
+    finally:
+        for each in started:
+            each.kill()
+    return [p.returncode for p in started], texts
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="the loopback interface has another name")
+def test_processes_train_as_one_with_the_joined_batch(tmp_path):
+    for size in (1, 2, 4):
+        codes, texts = processes(tmp_path, size)
+        assert codes == [0] * size, texts
+    (one,) = (np.load(p) for p in Path(tmp_path).glob("w-1-*.npy"))
+    for path in (*tmp_path.glob("w-2-*.npy"), *tmp_path.glob("w-4-*.npy")):
+        np.testing.assert_allclose(np.load(path), one, rtol=1e-5, atol=1e-6, err_msg=str(path))
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="the loopback interface has another name")
+def test_a_worker_that_dies_ends_the_others_with_a_clear_error(tmp_path):
+    codes, texts = processes(tmp_path, 2, DIE="1")
+    assert codes[1] == 9
+    assert codes[0] not in (0, 9)
+    assert "another process of the job is gone" in texts[0]
