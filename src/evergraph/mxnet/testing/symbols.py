@@ -2,7 +2,6 @@
 
 import json
 import time
-import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -407,20 +406,16 @@ def check_consistency(
     outputs = symbols[0].list_outputs()
     truth = dict(ground_truth) if ground_truth is not None else dict(executors[best].output_dict)
 
+    kinds = [np.dtype(e.outputs[0].dtype) for e in executors]
+
     def compare(names: Sequence[str], arrays: Any, which: int) -> None:
         for name, got in zip(names, arrays, strict=True):
-            want = truth.get(name)
-            if got is None or want is None:
-                continue
-            try:
-                low = min(np.dtype(got.dtype), np.dtype(executors[which].outputs[0].dtype), key=lambda t: t.itemsize)
-                tolerances = get_tols(got.astype(low), want, rtol, atol)
-                assert_almost_equal(got, want, *tolerances, equal_nan=equal_nan)
-            except AssertionError:
-                print(f"{name}: context {which} differs from context {best}")
-                traceback.print_exc()
-                if raise_on_err:
-                    raise
+            if got is not None and truth.get(name) is not None:
+                told = _difference(got, truth[name], kinds[which], (rtol, atol), equal_nan)
+                if told:
+                    print(f"{name}: context {which} differs from context {best}\n{told}")
+                    if raise_on_err:
+                        raise AssertionError(f"{name} of context {which}: {told}")
 
     for i, executor in enumerate(executors):
         if i != best:
@@ -433,6 +428,16 @@ def check_consistency(
             if i != best:
                 compare([*outputs, *symbols[0].list_arguments()], [*executor.outputs, *executor.grad_arrays], i)
     return truth
+
+
+def _difference(got: Any, want: Any, kind: np.dtype, tolerances: tuple[Any, Any], equal_nan: bool) -> str:
+    """How two arrays differ, by the tolerances of the less precise of an array and what it was computed with."""
+    low = min(np.dtype(got.dtype), kind, key=lambda t: t.itemsize)
+    try:
+        assert_almost_equal(got, want, *get_tols(got.astype(low), want, *tolerances), equal_nan=equal_nan)
+    except AssertionError as error:
+        return str(error)
+    return ""
 
 
 def _fill(executors: Sequence[Any], arguments: Any, states: Any, random: tuple[float, bool, Any], request: Any) -> None:
