@@ -24,7 +24,8 @@ cos cosh cumprod cumsum diag diagonal dot einsum eq equal erf erfc exp eye flatt
 full_like gather ge greater gt index_select inverse isfinite isinf isnan le less lerp linspace
 log log1p log2 logical_and
 logical_not logical_or logical_xor logsumexp lt masked_fill masked_select matmul maximum minimum
-mm mul ne neg nonzero norm numel ones_like outer pow prod reciprocal relu reshape roll round rsqrt sigmoid sign sin sinh sqrt square stack
+mm mul ne neg nonzero norm numel
+ones_like outer pow prod reciprocal relu reshape roll round rsqrt sigmoid sign sin sinh sqrt square stack
 std sub subtract sum tan tanh tile topk tril triu unbind unique var vstack where zeros_like"""
 
 _FUNCTIONAL = """avg_pool2d batch_norm elu gelu layer_norm leaky_relu log_softmax max_pool2d
