@@ -4,6 +4,7 @@ import threading
 from collections import defaultdict
 
 from evergraph.errors import UsageError
+from evergraph.mxnet.base import classproperty
 
 __all__ = ["AttrScope", "current_scope"]
 
@@ -32,6 +33,11 @@ class AttrScope:
 
     _current = _Current()
     _subgraph_names: defaultdict[str, int] = defaultdict(int)
+
+    @classproperty
+    def current(cls) -> "AttrScope":
+        """The thread's scope."""
+        return current_scope()
 
     def __init__(self, **kwargs: str) -> None:
         self._old_scope: AttrScope | None = None

@@ -3,6 +3,8 @@
 import threading
 from typing import Any
 
+from evergraph.mxnet.base import classproperty
+
 __all__ = ["NameManager", "Prefix", "current_manager"]
 
 
@@ -21,6 +23,11 @@ class NameManager:
     """
 
     _current = _Current()
+
+    @classproperty
+    def current(cls) -> "NameManager":
+        """The thread's manager."""
+        return current_manager()
 
     def __init__(self) -> None:
         self._counter: dict[str, int] = {}
