@@ -27,12 +27,14 @@ __all__ = [
     "tensor_types",
 ]
 
-_MODULES = frozenset(("loss", "nn", "rnn", "utils"))
+_MODULES = frozenset(("loss", "nn", "rnn", "trainer", "utils"))
 
 
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return importlib.import_module(f"{__name__}.{name}")
+    if name == "Trainer":
+        return importlib.import_module(f"{__name__}.trainer").Trainer
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -1,0 +1,80 @@
+"""Gluon's trainer on two devices, against the parameters that MXNet 1.9.1 reached."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import evergraph.mxnet as mx
+from evergraph.mxnet import gluon
+from evergraph.mxnet.gluon import nn
+
+RECORDED = json.loads((Path(__file__).parents[1] / "data/mxnet/recorded/gluon_trainer.json").read_text())
+OPTIONS = {"sgd": {"learning_rate": 0.1, "momentum": 0.9, "wd": 0.01}, "adam": {"learning_rate": 0.01}}
+DEVICES = [mx.cpu(0), mx.cpu(1)]
+
+
+def started(name):
+    r = np.random.RandomState(5)
+    net = nn.HybridSequential(prefix="net_")
+    with net.name_scope():
+        net.add(nn.Dense(4, activation="tanh", in_units=3), nn.Dense(1, in_units=4))
+    net.initialize(ctx=DEVICES)
+    for each in net.collect_params().values():
+        each.set_data(mx.nd.array(r.randn(*(each.shape or ())).astype("f")))
+    net.hybridize()
+    batch = [gluon.utils.split_and_load(r.randn(6, n).astype("f"), DEVICES) for n in (3, 1)]
+    return net, gluon.Trainer(net.collect_params(), name, OPTIONS[name]), batch
+
+
+def step(net, trainer, batch):
+    loss = gluon.loss.L2Loss()
+    with mx.autograd.record():
+        found = [loss(net(x), y) for x, y in zip(*batch, strict=True)]
+    for each in found:
+        each.backward()
+    trainer.step(6)
+
+
+def values(net):
+    return {k: p.data(DEVICES[1]).asnumpy() for k, p in net.collect_params().items()}
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_reaches_the_parameters_of_1_9_1(name):
+    net, trainer, batch = started(name)
+    for _ in range(3):
+        step(net, trainer, batch)
+    for key, found in values(net).items():
+        assert np.allclose(found, RECORDED[name][key], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_goes_on_from_saved_states(name, tmp_path):
+    net, trainer, batch = started(name)
+    step(net, trainer, batch)
+    trainer.save_states(str(tmp_path / "states"))
+    net.save_parameters(str(tmp_path / "net.params"))
+    other, again, _ = started(name)
+    other.load_parameters(str(tmp_path / "net.params"), ctx=DEVICES)
+    again.load_states(str(tmp_path / "states"))
+    for _ in range(2):
+        step(other, again, batch)
+    for key, found in values(other).items():
+        assert np.allclose(found, RECORDED[name][key], rtol=1e-5, atol=1e-6)
+
+
+def test_refuses_gradients_that_were_used_already():
+    net, trainer, batch = started("sgd")
+    step(net, trainer, batch)
+    with pytest.raises(UserWarning, match="has not been updated by backward"):
+        trainer.step(6)
+    before = values(net)
+    trainer.step(6, ignore_stale_grad=True)
+    assert all(np.array_equal(before[k], v) for k, v in values(net).items())
+
+
+def test_refuses_what_is_no_parameter():
+    with pytest.raises(ValueError, match="list or dict of Parameters"):
+        gluon.Trainer([1], "sgd")
