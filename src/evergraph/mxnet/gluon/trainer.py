@@ -144,8 +144,8 @@ class Trainer:
             raise UserWarning(
                 f"Gradient of Parameter `{stale[0].name}` has not been updated by backward since last `step`. This"
                 " could mean a bug in your model that made it only use a subset of the Parameters (Blocks) for this"
-                " iteration. If you are intentionally only using a subset, call step with ignore_stale_grad=True to suppress"
-                " this warning and skip updating of Parameters with stale gradient"
+                " iteration. If you are intentionally only using a subset, call step with ignore_stale_grad=True to"
+                " suppress this warning and skip updating of Parameters with stale gradient"
             )
         with autograd.pause():
             for place, updater in enumerate(self._updaters):
