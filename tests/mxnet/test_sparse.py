@@ -13,6 +13,18 @@ def test_computes_with_sparse_arrays_as_mxnet(program, want):
     check(program, want, mx)
 
 
+def test_operators_named_like_pythons_own_functions_leave_those_alone():
+    nd.sparse.slice(nd.ones((2, 2)), begin=(0, 0), end=(1, 1))
+    nd.sparse.abs(nd.ones((2, 2)))
+    nd.sparse.sum(nd.ones((2, 2)))
+    assert nd.eye(3).tostype("csr")[1:].asnumpy().tolist() == [[0, 1, 0], [0, 0, 1]]
+
+
+def test_refuses_row_offsets_that_are_not_one_more_than_rows():
+    with pytest.raises(mx.MXNetError, match="row offsets"):
+        nd.sparse.csr_matrix(([1, 2], [0, 1], [0, 1]), shape=(2, 2))
+
+
 def test_coordinates_make_a_matrix():
     found = nd.sparse.csr_matrix(([1, 2, 3], ([0, 1, 1], [1, 0, 2])), shape=(2, 3))
     assert found.asnumpy().tolist() == [[0, 1, 0], [2, 0, 3]]

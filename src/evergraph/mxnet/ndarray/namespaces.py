@@ -1,5 +1,7 @@
 """Modules whose functions are made from operators when they are first asked for."""
 
+import builtins
+import builtins
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +20,10 @@ def fill(home: dict[str, Any], space: str) -> tuple[Callable[[str], Any], Callab
     """
     module = home["__name__"]
 
+    def keeps(name: str) -> bool:
+        # `slice` or `abs` kept here would hide Python's own from the module's code
+        return space == "op" or not hasattr(builtins, name)
+
     def find(name: str) -> Any:
         operators = namespace(space) if not name.startswith("__") else {}
         if name not in operators:
@@ -25,7 +31,10 @@ def fill(home: dict[str, Any], space: str) -> tuple[Callable[[str], Any], Callab
         made = function(operators[name])
         if made.__name__ != name:
             made.__name__ = made.__qualname__ = name
-        home[name] = made
+        if keeps(name):
+            # one that is called as a builtin (slice, sum) would stand in its place for the module's own code
+        if not hasattr(builtins, name):
+            home[name] = made
         return made
 
     def names() -> list[str]:

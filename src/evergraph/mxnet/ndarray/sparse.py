@@ -441,6 +441,10 @@ def _csr_of_parts(data: Any, indices: Any, indptr: Any, shape: Any, ctx: Context
         shape = (len(offsets) - 1, int(columns.max()) + 1)
     if len(shape) != 2:
         raise ValueError("invalid shape")
+    if len(offsets) != shape[0] + 1:
+        raise UsageError(
+            "a matrix has one row offset more than rows", expected=shape[0] + 1, found=f"{len(offsets)} row offsets"
+        )
     found = CSR(values, columns, offsets, tuple(int(d) for d in shape))
     return CSRNDArray(found, ctx)
 

@@ -1,5 +1,7 @@
 """Modules of `mx.sym` whose functions are made from operators when they are first asked for."""
 
+import builtins
+import builtins
 from collections.abc import Callable
 from typing import Any
 
@@ -18,11 +20,17 @@ def fill(home: dict[str, Any], space: str) -> tuple[Callable[[str], Any], Callab
     """
     module = home["__name__"]
 
+    def keeps(name: str) -> bool:
+        # `slice` or `abs` kept here would hide Python's own from the module's code
+        return space == "op" or not hasattr(builtins, name)
+
     def find(name: str) -> Any:
         operators = namespace(space) if not name.startswith("__") else {}
         if name not in operators:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
-        home[name] = made = function(operators[name], name)
+        made = function(operators[name], name)
+        if keeps(name):
+            home[name] = made
         return made
 
     def names() -> list[str]:
