@@ -1,7 +1,6 @@
 """Modules whose functions are made from operators when they are first asked for."""
 
 import builtins
-import builtins
 from collections.abc import Callable
 from typing import Any
 
@@ -32,8 +31,6 @@ def fill(home: dict[str, Any], space: str) -> tuple[Callable[[str], Any], Callab
         if made.__name__ != name:
             made.__name__ = made.__qualname__ = name
         if keeps(name):
-            # one that is called as a builtin (slice, sum) would stand in its place for the module's own code
-        if not hasattr(builtins, name):
             home[name] = made
         return made
 
