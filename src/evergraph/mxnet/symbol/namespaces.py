@@ -1,7 +1,6 @@
 """Modules of `mx.sym` whose functions are made from operators when they are first asked for."""
 
 import builtins
-import builtins
 from collections.abc import Callable
 from typing import Any
 
