@@ -94,5 +94,5 @@ def test_the_store_reads_and_writes(monkeypatch, tmp_path):
     monkeypatch.setattr(uri, "PROTOCOLS", uri._protocols)
     monkeypatch.setattr("evergraph.stores.remote.PROTOCOLS", uri._protocols)
     module("store", tmp_path, monkeypatch)
-    eg.save({"a": np.ones(2, "float32")}, "shared://models/a.npz")
-    assert eg.open("shared://models/a.npz")["a"].numpy().tolist() == [1.0, 1.0]
+    eg.save({"a": np.ones(2, "float32")}, "shared://guide/a.npz")
+    assert eg.open("shared://guide/a.npz")["a"].numpy().tolist() == [1.0, 1.0]

@@ -1,0 +1,185 @@
+"""`save_checkpoint` and `load_checkpoint`: MindSpore's bytes, its errors, and saves that never leave neither file."""
+
+import json
+import stat
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import evergraph.mindspore as ms
+
+FILES = Path(__file__).parents[1] / "data/mindspore/ckpt"
+KEYS = json.loads((FILES / "KEYS.json").read_text())
+
+
+def rows():
+    return [
+        {"name": "w", "data": ms.Tensor(np.arange(6, dtype="float32").reshape(2, 3))},
+        {"name": "n", "data": ms.Tensor(3)},
+    ]
+
+
+def test_saves_lists_dictionaries_and_cells_alike(tmp_path):
+    net = ms.nn.Dense(3, 2)
+    ms.save_checkpoint(net, str(tmp_path / "cell"))
+    ms.save_checkpoint(list(net.get_parameters()), str(tmp_path / "list.ckpt"))
+    ms.save_checkpoint({p.name: p for p in net.get_parameters()}, str(tmp_path / "dict.ckpt"))
+    data = [(tmp_path / f"{n}.ckpt").read_bytes() for n in ("cell", "list", "dict")]
+    assert data[0] == data[1] == data[2]
+    assert stat.S_IMODE((tmp_path / "cell.ckpt").stat().st_mode) == 0o400
+    loaded = ms.load_checkpoint(str(tmp_path / "cell.ckpt"))
+    assert list(loaded) == ["weight", "bias"]
+    assert (loaded["weight"].asnumpy() == net.weight.asnumpy()).all()
+
+
+def test_the_same_content_gives_mindspores_bytes(tmp_path):
+    # every recorded file whose content is plain, loaded and saved again
+    checked = 0
+    for row in json.loads((FILES / "INDEX.json").read_text()):
+        name = row["file"]
+        if name.startswith(("enc_", "craft_", "unloadable", "crc")) or not name.endswith(".ckpt"):
+            continue
+        try:
+            loaded = ms.load_checkpoint(str(FILES / name))
+        except ValueError:
+            continue
+        if any(isinstance(v, list) for v in loaded.values()):
+            continue
+        ms.save_checkpoint(dict(loaded), str(tmp_path / name))
+        again = ms.load_checkpoint(str(tmp_path / name))
+        assert list(again) == list(loaded), name
+        original = (FILES / name).read_bytes()
+        if (tmp_path / name).read_bytes() == original:
+            checked += 1
+    assert checked >= 10
+
+
+def test_appends_chooses_checks_and_encrypts(tmp_path):
+    path = str(tmp_path / "a.ckpt")
+    extra = {"epoch": 5, "rate": 0.5, "on": True, "note": "text"}
+    ms.save_checkpoint(rows(), path, append_dict=extra, choice_func=lambda n: n == "w", crc_check=True)
+    loaded = ms.load_checkpoint(path, crc_check=True)
+    assert list(loaded) == ["w", "epoch", "rate", "on", "note"]
+    assert (str(loaded["epoch"].dtype), str(loaded["rate"].dtype), loaded["note"]) == ("Int64", "Float32", "text")
+    data = bytearray(Path(path).read_bytes())
+    data[30] ^= 1
+    (tmp_path / "b.ckpt").write_bytes(data)
+    with pytest.raises(ValueError, match="cannot be loaded"):
+        ms.load_checkpoint(str(tmp_path / "b.ckpt"), crc_check=True)
+    for mode in ("AES-GCM", "AES-CBC"):
+        ms.save_checkpoint(rows(), str(tmp_path / "e.ckpt"), enc_key=b"0123456789abcdef", enc_mode=mode)
+        found = ms.load_checkpoint(str(tmp_path / "e.ckpt"), dec_key=b"0123456789abcdef", dec_mode=mode)
+        assert found["n"].asnumpy() == 3
+
+
+def test_a_save_behind_the_call_takes_the_values_of_the_call(tmp_path):
+    tensor = ms.Parameter(ms.Tensor(np.zeros(1000, "float32")), name="w")
+    ms.save_checkpoint([tensor], str(tmp_path / "a.ckpt"), async_save="thread")
+    tensor.set_data(ms.Tensor(np.ones(1000, "float32")))
+    ms.save_checkpoint([tensor], str(tmp_path / "b.ckpt"), async_save=True)
+    while ms.async_ckpt_thread_status():
+        pass
+    assert ms.load_checkpoint(str(tmp_path / "a.ckpt"))["w"].asnumpy().sum() == 0
+    assert ms.load_checkpoint(str(tmp_path / "b.ckpt"))["w"].asnumpy().sum() == 1000
+
+
+def test_an_error_behind_a_call_reaches_the_next_one(tmp_path, monkeypatch):
+    from evergraph.mindspore.serialization import files
+
+    def fail(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(files, "save", fail)
+        ms.save_checkpoint(rows(), str(tmp_path / "a.ckpt"), async_save=True)
+        while ms.async_ckpt_thread_status():
+            pass
+        with pytest.raises(OSError, match="No space"):
+            ms.save_checkpoint(rows(), str(tmp_path / "b.ckpt"))
+    ms.save_checkpoint(rows(), str(tmp_path / "b.ckpt"))
+
+
+def test_a_failing_save_keeps_the_old_file(tmp_path):
+    path = str(tmp_path / "a.ckpt")
+    ms.save_checkpoint(rows(), path)
+    before = Path(path).read_bytes()
+    with pytest.raises(TypeError):
+        ms.save_checkpoint({"w": object()}, path)
+    assert Path(path).read_bytes() == before
+    ms.save_checkpoint(rows()[:1], path)  # read-only files are replaced
+    assert list(ms.load_checkpoint(path)) == ["w"]
+
+
+def test_filters_by_prefix_and_choice(tmp_path):
+    path = str(tmp_path / "a.ckpt")
+    ms.save_checkpoint({n: ms.Parameter(ms.Tensor([1.0]), name=n) for n in ("conv.w", "conv.b", "fc.w")}, path)
+    assert list(ms.load_checkpoint(path, choice_func=lambda n: n.endswith("w"))) == ["conv.w", "fc.w"]
+    assert list(ms.load_checkpoint(path, specify_prefix="conv", filter_prefix=["conv.b"])) == ["conv.w"]
+    with pytest.raises(ValueError, match="empty after filter"):
+        ms.load_checkpoint(path, specify_prefix="nope")
+    assert list(ms.load_checkpoint_async(path).result()) == ["conv.w", "conv.b", "fc.w"]
+
+
+def test_converts_both_ways(tmp_path):
+    ms.save_checkpoint(rows(), str(tmp_path / "a.ckpt"))
+    ms.ckpt_to_safetensors(str(tmp_path / "a.ckpt"), str(tmp_path / "out"), name_map={"w": "weight"})
+    ms.safetensors_to_ckpt(str(tmp_path / "out" / "a.safetensors"), str(tmp_path / "back"))
+    found = ms.load_checkpoint(str(tmp_path / "back" / "a.ckpt"))
+    assert sorted(found) == ["n", "weight"]
+    assert (found["weight"].asnumpy() == rows()[0]["data"].asnumpy()).all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"save_obj": "net"}, TypeError),
+        ({"ckpt_file_name": Path("a.ckpt")}, TypeError),
+        ({"ckpt_file_name": "."}, IsADirectoryError),
+        ({"ckpt_file_name": "no/such/folder/a.ckpt"}, FileNotFoundError),
+        ({"format": "pth"}, ValueError),
+        ({"integrated_save": 1}, TypeError),
+        ({"async_save": 1}, TypeError),
+        ({"async_save": "later"}, ValueError),
+        ({"append_dict": []}, TypeError),
+        ({"append_dict": {"a": []}}, TypeError),
+        ({"enc_key": "text"}, ValueError),
+        ({"enc_mode": 1}, ValueError),
+        ({"crc_check": 1}, ValueError),
+        ({"format": "safetensors", "enc_key": b"0123456789abcdef"}, ValueError),
+        ({"save_obj": [{"name": "a"}]}, TypeError),
+        ({"save_obj": [{"name": "a", "data": np.ones(1)}]}, TypeError),
+        ({"save_obj": {1: None}}, TypeError),
+    ],
+    ids=str,
+)
+def test_saving_refuses_what_mindspore_refuses(changes, error, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    given = {"save_obj": rows(), "ckpt_file_name": "a.ckpt"} | changes
+    with pytest.raises(error):
+        ms.save_checkpoint(**given)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"ckpt_file_name": Path("a.ckpt")}, TypeError),
+        ({"ckpt_file_name": "nope.ckpt"}, ValueError),
+        ({"ckpt_file_name": "a.bin"}, ValueError),
+        ({"format": "pth"}, ValueError),
+        ({"dec_key": "text"}, ValueError),
+        ({"crc_check": 1}, ValueError),
+        ({"filter_prefix": 1}, TypeError),
+        ({"filter_prefix": [1]}, TypeError),
+        ({"filter_prefix": ""}, ValueError),
+        ({"specify_prefix": []}, ValueError),
+        ({"choice_func": lambda n: 1 / 0}, ValueError),
+    ],
+    ids=str,
+)
+def test_loading_refuses_what_mindspore_refuses(changes, error, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    ms.save_checkpoint(rows(), "a.ckpt")
+    with pytest.raises(error):
+        ms.load_checkpoint(**({"ckpt_file_name": "a.ckpt"} | changes))
