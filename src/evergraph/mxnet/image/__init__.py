@@ -5,6 +5,7 @@
 (10, 15, 3)
 """
 
+from evergraph.mxnet.image import image
 from evergraph.mxnet.image.augmenters import (
     Augmenter,
     BrightnessJitterAug,
@@ -65,6 +66,7 @@ __all__ = [
     "color_normalize",
     "copyMakeBorder",
     "fixed_crop",
+    "image",
     "imdecode",
     "imread",
     "imresize",

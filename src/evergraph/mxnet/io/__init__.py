@@ -5,8 +5,9 @@
 [(2, 3), (2, 3)]
 """
 
+from evergraph.mxnet.io import io, utils
 from evergraph.mxnet.io.arrays import NDArrayIter
 from evergraph.mxnet.io.batch import DataBatch, DataDesc, DataIter
 from evergraph.mxnet.io.wrappers import PrefetchingIter, ResizeIter
 
-__all__ = ["DataBatch", "DataDesc", "DataIter", "NDArrayIter", "PrefetchingIter", "ResizeIter"]
+__all__ = ["DataBatch", "DataDesc", "DataIter", "NDArrayIter", "PrefetchingIter", "ResizeIter", "io", "utils"]

@@ -6,6 +6,7 @@
 [(2, 3, 8)]
 """
 
+from evergraph.mxnet.rnn import io, rnn, rnn_cell
 from evergraph.mxnet.rnn.cells import BaseRNNCell, GRUCell, LSTMCell, RNNCell, RNNParams
 from evergraph.mxnet.rnn.checkpoints import do_rnn_checkpoint, load_rnn_checkpoint, rnn_unroll, save_rnn_checkpoint
 from evergraph.mxnet.rnn.combined import (
@@ -35,7 +36,10 @@ __all__ = [
     "ZoneoutCell",
     "do_rnn_checkpoint",
     "encode_sentences",
+    "io",
     "load_rnn_checkpoint",
+    "rnn",
+    "rnn_cell",
     "rnn_unroll",
     "save_rnn_checkpoint",
 ]
