@@ -102,6 +102,8 @@ def save_checkpoint(
 
     def write() -> None:
         save(Checkpoint(tensors), path, to=_FORMATS[format], **options)
+        if format == "safetensors" and locate(path).is_local:
+            os.chmod(path, 0o400)  # as MindSpore leaves its files
 
     if behind:
         _PENDING.start(write)
