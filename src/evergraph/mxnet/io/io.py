@@ -2,6 +2,20 @@
 
 from evergraph.mxnet.io.arrays import NDArrayIter
 from evergraph.mxnet.io.batch import DataBatch, DataDesc, DataIter
+from evergraph.mxnet.io.mnist import MNISTIter
+from evergraph.mxnet.io.native import MXDataIter
+from evergraph.mxnet.io.tables import CSVIter, LibSVMIter
 from evergraph.mxnet.io.wrappers import PrefetchingIter, ResizeIter
 
-__all__ = ["DataBatch", "DataDesc", "DataIter", "NDArrayIter", "PrefetchingIter", "ResizeIter"]
+__all__ = [
+    "CSVIter",
+    "DataBatch",
+    "DataDesc",
+    "DataIter",
+    "LibSVMIter",
+    "MNISTIter",
+    "MXDataIter",
+    "NDArrayIter",
+    "PrefetchingIter",
+    "ResizeIter",
+]
