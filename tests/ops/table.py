@@ -33,7 +33,8 @@ def page():
     held = sum(cases.values()) - len(DEVIATIONS)
     lines = ["# Operators", ""]
     text = (
-        f"{len({o.name for o in own.values()})} operators under {len(own)} names. MXNet 1.9.1 recorded"
+        f"{len({o.name for o in own.values()})} operators under {len(own)} names."
+        " MXNet 1.9.1 recorded"
         f" {sum(cases.values())} cases of {len(cases)} of them, {sum(gradients.values())} with gradients; {held} are held"
         " as tests, in outputs, gradients, auxiliary states and in-place effects, and the others are listed below with"
         " their reasons. This page is made by `python -m tests.ops.table`."
