@@ -35,8 +35,8 @@ def page():
     text = (
         f"{len({o.name for o in own.values()})} operators under {len(own)} names."
         " MXNet 1.9.1 recorded"
-        f" {sum(cases.values())} cases of {len(cases)} of them, {sum(gradients.values())} with gradients; {held} are held"
-        " as tests, in outputs, gradients, auxiliary states and in-place effects, and the others are listed below with"
+        f" {sum(cases.values())} cases of {len(cases)} of them, {sum(gradients.values())} with gradients; {held} are"
+        " held as tests, in outputs, gradients, auxiliary states and in-place effects, and the others are listed below with"
         " their reasons. This page is made by `python -m tests.ops.table`."
     )
     lines += [*textwrap.wrap(text, 120), "", "## Deviations", "", "| case | why |", "|---|---|"]
