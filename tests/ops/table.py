@@ -32,10 +32,11 @@ def page():
     own = {n: o for n, o in ops.names().items() if o.body.__module__.startswith("evergraph.ops.families")}
     held = sum(cases.values()) - len(DEVIATIONS)
     lines = ["# Operators", ""]
+    total, graded = sum(cases.values()), sum(gradients.values())
     text = (
         f"{len({o.name for o in own.values()})} operators under {len(own)} names."
         " MXNet 1.9.1 recorded"
-        f" {sum(cases.values())} cases of {len(cases)} of them, {sum(gradients.values())} with gradients; {held} are"
+        f" {total} cases of {len(cases)} of them, {graded} with gradients; {held} are"
         " held as tests, in outputs, gradients, auxiliary states and in-place effects, and the others are listed below with"
         " their reasons. This page is made by `python -m tests.ops.table`."
     )
