@@ -37,7 +37,7 @@ def page():
         f"{len({o.name for o in own.values()})} operators under {len(own)} names."
         " MXNet 1.9.1 recorded"
         f" {total} cases of {len(cases)} of them, {graded} with gradients; {held} are"
-        " held as tests, in outputs, gradients, auxiliary states and in-place effects, and the others are listed below with"
+        " held as tests, in outputs, gradients, auxiliary states and in-place effects; the others are listed below with"
         " their reasons. This page is made by `python -m tests.ops.table`."
     )
     lines += [*textwrap.wrap(text, 120), "", "## Deviations", "", "| case | why |", "|---|---|"]
