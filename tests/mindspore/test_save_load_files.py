@@ -151,7 +151,7 @@ def test_converts_both_ways(tmp_path):
         ({"save_obj": [{"name": "a", "data": np.ones(1)}]}, TypeError),
         ({"save_obj": {1: None}}, TypeError),
     ],
-    ids=str,
+    ids=lambda v: ",".join(f"{k}-{type(x).__name__}" for k, x in v.items()) if isinstance(v, dict) else v.__name__,
 )
 def test_saving_refuses_what_mindspore_refuses(changes, error, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -176,7 +176,7 @@ def test_saving_refuses_what_mindspore_refuses(changes, error, tmp_path, monkeyp
         ({"specify_prefix": []}, ValueError),
         ({"choice_func": lambda n: 1 / 0}, ValueError),
     ],
-    ids=str,
+    ids=lambda v: ",".join(f"{k}-{type(x).__name__}" for k, x in v.items()) if isinstance(v, dict) else v.__name__,
 )
 def test_loading_refuses_what_mindspore_refuses(changes, error, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
