@@ -2,6 +2,12 @@
 
 from evergraph.mxnet.io.arrays import NDArrayIter
 from evergraph.mxnet.io.batch import DataBatch, DataDesc, DataIter
+from evergraph.mxnet.io.image_records import (
+    ImageDetRecordIter,
+    ImageRecordInt8Iter,
+    ImageRecordIter,
+    ImageRecordUInt8Iter,
+)
 from evergraph.mxnet.io.mnist import MNISTIter
 from evergraph.mxnet.io.native import MXDataIter
 from evergraph.mxnet.io.tables import CSVIter, LibSVMIter
@@ -12,6 +18,10 @@ __all__ = [
     "DataBatch",
     "DataDesc",
     "DataIter",
+    "ImageDetRecordIter",
+    "ImageRecordInt8Iter",
+    "ImageRecordIter",
+    "ImageRecordUInt8Iter",
     "LibSVMIter",
     "MNISTIter",
     "MXDataIter",

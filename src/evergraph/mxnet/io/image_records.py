@@ -1,0 +1,269 @@
+"""`ImageRecordIter` and its kin: batches of packed images, decoded and augmented by worker processes."""
+
+import os
+from typing import Any
+
+import numpy as np
+
+from evergraph.errors import DamagedError, UsageError, printable
+from evergraph.mxnet import ndarray as nd
+from evergraph.mxnet.io.batch import DataBatch
+from evergraph.mxnet.io.decoding import Recipe
+from evergraph.mxnet.io.native import RowIter, numeric_type
+from evergraph.mxnet.io.records import listed_labels, record_offsets
+from evergraph.mxnet.io.workers import Workers
+
+__all__ = ["ImageDetRecordIter", "ImageRecordInt8Iter", "ImageRecordIter", "ImageRecordUInt8Iter"]
+
+_DEFAULTS: dict[str, Any] = {
+    **{f"mean_{c}": 0.0 for c in "rgba"},
+    **{f"std_{c}": 1.0 for c in "rgba"},
+    "resize": -1,
+    "pad": 0,
+    "fill_value": 255,
+    "inter_method": 1,
+    "scale": 1.0,
+    "mean_img": "",
+    "rand_crop": False,
+    "random_resized_crop": False,
+    "mirror": False,
+    "rand_mirror": False,
+    "max_aspect_ratio": 0.0,
+    "min_aspect_ratio": None,
+    "max_random_area": 1.0,
+    "min_random_area": 1.0,
+    "brightness": 0.0,
+    "contrast": 0.0,
+    "saturation": 0.0,
+    "max_random_contrast": 0.0,
+    "max_random_illumination": 0.0,
+}
+_DETECTION = {**_DEFAULTS, "rand_mirror_prob": 0.0, "label_pad_width": 0, "label_pad_value": -1.0, "fill_value": 127}
+_IGNORED = {"verbose", "prefetch_buffer", "ctx", "device_id", "shuffle_chunk_size", "shuffle_chunk_seed", "aug_seq"}
+_NEUTRAL: dict[str, Any] = {
+    "max_rotate_angle": 0,
+    "rotate": -1,
+    "max_shear_ratio": 0,
+    "max_crop_size": -1,
+    "min_crop_size": -1,
+    "max_random_scale": 1,
+    "min_random_scale": 1,
+    "max_img_size": 1e10,
+    "min_img_size": 0,
+    "pca_noise": 0,
+    "random_h": 0,
+    "random_s": 0,
+    "random_l": 0,
+    "rand_crop_prob": 0,
+    "rand_pad_prob": 0,
+    "resize_mode": "force",
+    "random_hue_prob": 0,
+    "random_saturation_prob": 0,
+    "random_illumination_prob": 0,
+    "random_contrast_prob": 0,
+}
+"""Augmentations that these iterators do not make, with the value that means none."""
+
+
+def _options(given: dict[str, Any], known: dict[str, Any], owner: str) -> dict[str, Any]:
+    rest = {k: v for k, v in given.items() if k not in known and k not in _IGNORED}
+    wrong = [f"{k}={v!r}" for k, v in rest.items() if k not in _NEUTRAL or v != _NEUTRAL[k]]
+    if wrong:
+        raise UsageError(
+            f"{owner} cannot honour all parameters",
+            details=wrong,
+            fix="leave them out, or augment with mx.image.CreateAugmenter",
+        )
+    return known | {k: v for k, v in given.items() if k in known}
+
+
+def _mean_array(path: str) -> np.ndarray | None:
+    if not path:
+        return None
+    if not os.path.exists(path):
+        raise UsageError(
+            "there is no mean image", where=printable(path), fix="save one, or pass mean_r, mean_g, mean_b"
+        )
+    found = nd.load(path)
+    values = list(found.values()) if isinstance(found, dict) else found
+    return values[0].asnumpy().astype(np.float32)
+
+
+class ImageRecordIter(RowIter):
+    """Batches of the images of a record file.
+
+    Args:
+        path_imgrec: path of the records.
+        data_shape: (channels, height, width) of an image.
+        batch_size: images in a batch.
+        path_imgidx: path of the index: with it, parts have equal numbers of records, without it of bytes.
+        path_imglist: path of a list whose labels replace those in the records, by the records' ids.
+        label_width: labels of an image.
+        shuffle: whether each epoch has an order of its own, by seed; the order is not MXNet's.
+        seed: of the order.
+        seed_aug: of augmentations; None takes seed.
+        num_parts: how many parts the records are divided into.
+        part_index: which part to read.
+        preprocess_threads: worker processes, at most one for each core; 1 works in this process.
+        round_batch: whether the last batch is filled from the start, where the next epoch then goes on; otherwise
+            zeros fill it, and its pad counts them (MXNet leaves both unset).
+        dtype: the images' type; None gives the class's own.
+        data_name: the name of the data.
+        label_name: the name of the labels.
+        **options: MXNet's augmenter parameters: resize, pad, fill_value, rand_crop, random_resized_crop with
+            min_random_area, max_random_area, min_aspect_ratio and max_aspect_ratio, brightness, contrast, saturation,
+            mirror, rand_mirror, mean_img, mean_r to mean_a, std_r to std_a, scale, max_random_contrast,
+            max_random_illumination, inter_method.
+
+    Raises:
+        UsageError: parameters that are unknown or ask for another augmentation, all at once.
+        DamagedError: a damaged file; the message names the byte.
+    """
+
+    _type, _known, _detection = "float32", _DEFAULTS, False
+
+    def __init__(
+        self,
+        path_imgrec: str,
+        data_shape: Any,
+        batch_size: int,
+        path_imgidx: str = "",
+        path_imglist: str = "",
+        label_width: int = 1,
+        shuffle: bool = False,
+        seed: int = 0,
+        seed_aug: int | None = None,
+        num_parts: int = 1,
+        part_index: int = 0,
+        preprocess_threads: int = 4,
+        round_batch: bool = True,
+        dtype: Any = None,
+        data_name: str = "data",
+        label_name: str = "softmax_label",
+        **options: Any,
+    ) -> None:
+        self._options = _options(options, self._known, type(self).__name__)
+        self._options["mean_array"] = _mean_array(self._options["mean_img"])
+        shape = tuple(int(s) for s in data_shape)
+        if len(shape) != 3 or shape[0] not in (1, 3, 4):
+            raise UsageError("data_shape is (channels, height, width)", expected="1, 3 or 4 channels", found=shape)
+        self._offsets = record_offsets(path_imgrec, path_imgidx, num_parts, part_index)
+        self._listed = listed_labels(path_imglist) if path_imglist else None
+        self._path, self._label_width = path_imgrec, label_width
+        self._shuffled, self._seed, self._epoch = shuffle, seed, 0
+        augmenting = seed if seed_aug is None else seed_aug
+        kind = numeric_type(dtype, self._type)
+        recipe = Recipe(path_imgrec, shape, kind, self._options, augmenting, self._detection)
+        count = min(preprocess_threads, os.cpu_count() or 1)
+        self._workers = Workers(recipe, count if count > 1 else 0)
+        self._asked: Any = None
+        self._mix()
+        super().__init__(len(self._offsets), batch_size, bool(round_batch), data_name=data_name, label_name=label_name)
+
+    def _mix(self) -> None:
+        self._order = self._offsets
+        if self._shuffled:
+            self._order = np.random.default_rng((self._seed & 0xFFFFFFFF, self._epoch)).permutation(self._offsets)
+
+    def _restart(self) -> None:
+        super()._restart()
+        if self._asked is not None:
+            self._workers.drop()
+            self._asked = None
+        self._epoch += 1
+        self._mix()
+
+    def close(self) -> None:
+        """End the worker processes; dropping the iterator does it too."""
+        self._workers.close()
+
+    def _ask(self, at: int) -> None:
+        """Ask for the batch that starts at an example, its filling included."""
+        rows = np.arange(at, min(at + self._size, self._count))
+        if self._round and len(rows) < self._size:
+            rows = np.concatenate([rows, np.arange(self._size - len(rows)) % self._count])
+        self._workers.submit([(int(self._order[r]), self._epoch) for r in rows])
+        self._asked = at
+
+    def _batch(self, rows: np.ndarray, pad: int) -> DataBatch:
+        at = int(rows[0])
+        if self._asked != at:
+            self._ask(at)
+        # the next batch is made while this one is used
+        later = self._at if self._at < self._count and self._workers.processes else None
+        if later is not None:
+            self._ask(later)
+        self._asked = later
+        found = self._workers.take()
+        images = np.stack([image for image, _, _ in found])
+        labels = self._labels([(label, key) for _, label, key in found])
+        if len(found) < self._size:
+            images, labels = (_filled(x, self._size) for x in (images, labels))
+        data = nd.array(images, dtype=images.dtype)
+        return DataBatch([data], [nd.array(labels)], pad, np.zeros(self._size, np.uint64))
+
+    def _labels(self, found: list[tuple[np.ndarray, int]]) -> np.ndarray:
+        labels = []
+        for inside, key in found:
+            label = inside if self._listed is None else self._listed.get(key, np.empty(0, np.float32))
+            if len(label) != self._label_width:
+                raise DamagedError(
+                    "an image has another number of labels",
+                    where=f"{printable(self._path)}, image {key}",
+                    expected=f"label_width={self._label_width}",
+                    found=len(label),
+                )
+            labels.append(label)
+        stacked = np.stack(labels)
+        return stacked[:, 0] if self._label_width == 1 else stacked
+
+
+def _filled(values: np.ndarray, count: int) -> np.ndarray:
+    return np.concatenate([values, np.zeros((count - len(values), *values.shape[1:]), values.dtype)])
+
+
+class ImageRecordUInt8Iter(ImageRecordIter):
+    """Batches of the images of a record file as uint8, not normalized; arguments as of ImageRecordIter."""
+
+    _type = "uint8"
+
+
+class ImageRecordInt8Iter(ImageRecordIter):
+    """Batches of the images of a record file as int8, cut off at 127; arguments as of ImageRecordIter."""
+
+    _type = "int8"
+
+
+class ImageDetRecordIter(ImageRecordIter):
+    """Batches of images with boxes: a label is channels, height, width, its length, the record's label, and padding.
+
+    Arguments as of ImageRecordIter; images are forced to data_shape. Boxes are relative to the image.
+
+    Args:
+        *args: as of ImageRecordIter.
+        **options: the same, with rand_mirror_prob, label_pad_width (0: the longest label of the part) and
+            label_pad_value.
+    """
+
+    _known, _detection = _DETECTION, True
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self._width = 0
+        super().__init__(*args, **options)
+
+    def _labels(self, found: list[tuple[np.ndarray, int]]) -> np.ndarray:
+        width = max(self._options["label_pad_width"], self._width or self._longest()) + 4
+        labels = np.full((len(found), width), self._options["label_pad_value"], np.float32)
+        for row, (label, key) in zip(labels, found, strict=True):
+            if len(label) > width:
+                raise DamagedError("a label is longer than label_pad_width", where=f"image {key}", found=len(label) - 4)
+            row[: len(label)] = label
+        return labels
+
+    def _longest(self) -> int:
+        """The longest label of the part's records, read from their headers."""
+        with open(self._path, "rb") as file:
+            for offset in self._offsets:
+                file.seek(int(offset) + 8)
+                self._width = max(self._width, int.from_bytes(file.read(4), "little"))
+        return self._width
