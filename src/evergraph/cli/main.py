@@ -25,6 +25,7 @@ COMMANDS = {
     "predict": "run a model on arrays or images",
     "convert": "carry weights into another format",
     "diff": "compare two checkpoints",
+    "im2rec": "list images, and pack them into record files",
     "demo": "the main job on a sample that comes with the package",
 }
 """Name and purpose of each command; `evergraph.cli.<name>` has `arguments(parser)` and `run(args, out)`."""
