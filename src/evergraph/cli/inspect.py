@@ -58,6 +58,7 @@ def _facts(checkpoint: Any, values: bool) -> dict[str, Any]:
         tensors[name] = row
     facts: dict[str, Any] = {"name": checkpoint.name, "format": checkpoint.format, "bytes": checkpoint.nbytes}
     facts |= {"tensors": tensors, "metadata": dict(checkpoint.metadata)}
+    facts |= {k: checkpoint.details[k] for k in ("archive", "aliases") if k in checkpoint.details}
     facts["graph"] = None if checkpoint.graph is None else _graph_facts(checkpoint.graph)
     return facts
 
@@ -91,6 +92,10 @@ def _summary(checkpoint: Any, facts: dict[str, Any]) -> list[tuple[str, str]]:
         count = f"{len(checkpoint)} tensors" + (f" ({words})" if words else "")
         rows.append(("holds", f"{count}, {human(facts['bytes'])}"))
         rows.append(("types", ", ".join(f"{kind} {n}" for kind, n in kinds.most_common())))
+    archive = facts.get("archive")
+    if isinstance(archive, dict):
+        rows.append(("archive", f"{archive.get('kind', '')}, {len(archive.get('members', ()))} members"))
+    rows += [("alias", f"{one} is {other}") for one, other in dict(facts.get("aliases") or {}).items()]
     rows += [(str(k), str(v)) for k, v in checkpoint.metadata.items() if isinstance(v, (str, int, float, bool))]
     return rows
 
@@ -119,6 +124,7 @@ def _graph_facts(graph: Any) -> dict[str, Any]:
 
     facts: dict[str, Any] = {"version": graph.version, "written by": version_words(graph.version)}
     facts |= {"nodes": len(graph), "outputs": len(graph.heads), "operators": graph.operators()}
+    facts["remarks"] = list(graph.remarks())
     return facts
 
 
@@ -128,6 +134,7 @@ def _graph(graph: Any, facts: dict[str, Any], nodes: bool, out: Output) -> None:
     rows = [("", ""), ("written by", facts["written by"]), ("nodes", str(facts["nodes"]))]
     rows.append(("operators", ", ".join(f"{op} {n}" for op, n in counts)))
     rows.append(("outputs", ", ".join(graph.nodes[h[0]].name for h in graph.heads)))
+    rows += [("note", remark) for remark in facts["remarks"]]
     for label, text in rows[1:]:
         out.table([(label.ljust(10), text)])
     if nodes:
