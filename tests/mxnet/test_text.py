@@ -1,0 +1,39 @@
+"""Tokens counted, indexed and embedded."""
+
+from collections import Counter
+
+import pytest
+
+import evergraph.mxnet as mx
+
+
+@pytest.fixture
+def embedding(tmp_path):
+    (tmp_path / "v.txt").write_text("a 1 2\nb 3 4\n")
+    return mx.contrib.text.embedding.CustomEmbedding(str(tmp_path / "v.txt"))
+
+
+def test_indexes_tokens_by_frequency():
+    counter = mx.contrib.text.utils.count_tokens_from_str("c b a b c c d", " ", "\n")
+    vocab = mx.contrib.text.vocab.Vocabulary(counter, most_freq_count=3, reserved_tokens=["<pad>"])
+    assert vocab.idx_to_token == ["<unk>", "<pad>", "c", "b", "a"]
+    assert vocab.to_indices(["b", "z"]) == [3, 0]
+    with pytest.raises(ValueError, match="no token has this index"):
+        vocab.to_tokens(5)
+
+
+def test_gives_vectors_of_tokens(embedding):
+    assert embedding.idx_to_vec.asnumpy().tolist() == [[0, 0], [1, 2], [3, 4]]
+    assert embedding.get_vecs_by_tokens(["B", "z"], lower_case_backup=True).asnumpy().tolist() == [[3, 4], [0, 0]]
+    embedding.update_token_vectors("a", mx.nd.array([5, 6]))
+    vocab = mx.contrib.text.vocab.Vocabulary(Counter("ba"))
+    both = mx.contrib.text.embedding.CompositeEmbedding(vocab, [embedding, embedding])
+    assert both.idx_to_vec.asnumpy().tolist() == [[0, 0, 0, 0], [5, 6, 5, 6], [3, 4, 3, 4]]
+
+
+def test_rejects_unknown_tokens_and_damaged_files(embedding, tmp_path):
+    with pytest.raises(ValueError, match="unknown 'z'"):
+        embedding.update_token_vectors("z", mx.nd.array([5, 6]))
+    (tmp_path / "w.txt").write_text("a 1 x\n")
+    with pytest.raises(mx.MXNetError, match="line 1"):
+        mx.contrib.text.embedding.CustomEmbedding(str(tmp_path / "w.txt"))
