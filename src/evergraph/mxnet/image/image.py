@@ -21,6 +21,7 @@ from evergraph.mxnet.image.augmenters import (
     SaturationJitterAug,
     SequentialAug,
 )
+from evergraph.mxnet.image.iterators import ImageIter
 from evergraph.mxnet.image.rotation import imrotate, random_rotate
 from evergraph.mxnet.image.transforms import (
     center_crop,
@@ -48,6 +49,7 @@ __all__ = [
     "ForceResizeAug",
     "HorizontalFlipAug",
     "HueJitterAug",
+    "ImageIter",
     "LightingAug",
     "RandomCropAug",
     "RandomGrayAug",
