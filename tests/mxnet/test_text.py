@@ -37,3 +37,12 @@ def test_rejects_unknown_tokens_and_damaged_files(embedding, tmp_path):
     (tmp_path / "w.txt").write_text("a 1 x\n")
     with pytest.raises(mx.MXNetError, match="line 1"):
         mx.contrib.text.embedding.CustomEmbedding(str(tmp_path / "w.txt"))
+
+
+def test_reads_published_vectors_from_a_local_folder_only(tmp_path):
+    (tmp_path / "glove").mkdir()
+    (tmp_path / "glove/v.txt").write_text("a 1 2\n")
+    made = mx.contrib.text.embedding.create("glove", pretrained_file_name="v.txt", embedding_root=str(tmp_path))
+    assert made.idx_to_token == ["<unk>", "a"]
+    with pytest.raises(mx.MXNetError, match="not downloaded"):
+        mx.contrib.text.embedding.create("fasttext", pretrained_file_name="v.txt", embedding_root=str(tmp_path))

@@ -11,7 +11,7 @@ from evergraph.mxnet import ndarray as nd
 from evergraph.mxnet import registry
 from evergraph.mxnet.contrib.text.vocab import Vocabulary
 
-__all__ = ["CompositeEmbedding", "CustomEmbedding", "create", "register"]
+__all__ = ["CompositeEmbedding", "CustomEmbedding", "FastText", "GloVe", "create", "register"]
 
 
 class _TokenEmbedding(Vocabulary):
@@ -120,6 +120,7 @@ class CustomEmbedding(_TokenEmbedding):
 
     def _load(self, path: str, delimiter: str, encoding: str, unknown: Any) -> None:
         vectors: dict[Any, list[float]] = {}
+        number = 0
         try:
             with open(os.path.expanduser(path), encoding=encoding) as file:
                 for number, line in enumerate(file, 1):
@@ -159,3 +160,29 @@ class CompositeEmbedding(_TokenEmbedding):
         self._take_vocabulary(
             vocabulary, token_embeddings if isinstance(token_embeddings, list) else [token_embeddings]
         )
+
+
+class _LocalEmbedding(CustomEmbedding):
+    """Published vectors from a folder of local files; nothing is downloaded."""
+
+    def __init__(self, pretrained_file_name: str, embedding_root: str = "", **kwargs: Any) -> None:
+        name = type(self).__name__.lower()
+        root = embedding_root or os.path.join("~", ".mxnet", "embeddings")
+        path = os.path.expanduser(os.path.join(root, name, pretrained_file_name))
+        if not os.path.isfile(path):
+            raise StoreError(
+                "the embedding is not on this machine, and is not downloaded",
+                where=printable(path),
+                fix="put the file there, or pass its path to CustomEmbedding",
+            )
+        super().__init__(path, **kwargs)
+
+
+@register
+class GloVe(_LocalEmbedding):
+    """Vectors of GloVe, from `embedding_root/glove/pretrained_file_name`."""
+
+
+@register
+class FastText(_LocalEmbedding):
+    """Vectors of fastText, from `embedding_root/fasttext/pretrained_file_name`."""
