@@ -55,7 +55,7 @@ def drive(row, folder, clock, net):
     for step in range(1, row["epochs"] * row["steps_per_epoch"] + 1):
         params.cur_step_num, params.cur_epoch_num = step, (step - 1) // row["steps_per_epoch"] + 1
         callback.step_end(context)
-        for name in set(os.listdir(folder)) - before:
+        for name in {n for n in os.listdir(folder) if not n.startswith(".")} - before:  # temporary ones come and go
             os.utime(folder / name, (clock.now, clock.now))
         before = set(os.listdir(folder))
         clock.now += row["seconds_per_step"] or 1
