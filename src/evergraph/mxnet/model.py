@@ -66,3 +66,12 @@ def load_checkpoint(prefix: str, epoch: int) -> tuple[Any, dict[str, Any], dict[
     """
     symbol = sym.load(f"{prefix}-symbol.json")
     return (symbol, *load_params(prefix, epoch))
+
+
+def __getattr__(name: str) -> Any:
+    # it stands on Module, which stands on this module
+    if name == "FeedForward":
+        from evergraph.mxnet.feedforward import FeedForward
+
+        return FeedForward
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
