@@ -186,3 +186,17 @@ def test_is_a_pass():
     outcome = apply(graph, ["upgrade", "signature"], pooling_convention="full")
     assert outcome.edits == upgrade(graph, pooling_convention="full").edits
     assert outcome.context["signature"].outputs == ("softmax_output",)
+
+
+@pytest.mark.parametrize("name", ["uniform", "normal", "gamma", "exponential", "poisson"])
+def test_samplers_of_numbers_take_the_name_that_takes_numbers(name):
+    # 1.9.1 refuses such a file of 0.9.3: "Cannot find argument 'low'"; the renamed node is what 0.9.5's own gives
+    node = Node(f"_sample_{name}", "s", {"shape": "(2, 3)"})
+    found = upgrade(Graph((node,), heads=((0, 0, 0),), attrs={"mxnet_version": ["int", 903]})).graph
+    assert [n.op for n in found.nodes] == [f"_random_{name}"]
+
+
+def test_samplers_of_arrays_keep_their_name():
+    nodes = (Node("null", "low"), Node("null", "high"), Node("_sample_uniform", "s", inputs=((0, 0, 0), (1, 0, 0))))
+    found = upgrade(Graph(nodes, heads=((2, 0, 0),), attrs={"mxnet_version": ["int", 1100]})).graph
+    assert [n.op for n in found.nodes] == ["null", "null", "_sample_uniform"]

@@ -29,7 +29,7 @@ class MXNetSymbol(Format):
 
     name = "mxnet-symbol"
     title = "an MXNet symbol file"
-    suffixes = ("-symbol.json",)
+    suffixes = ("-symbol.json", ".json")
 
     def recognise(self, head: bytes, source: Source) -> bool:
         """Whether this is a JSON object that speaks of nodes."""

@@ -28,6 +28,14 @@ _KEEP_TEXTS = frozenset(
 )
 """Operators of MXNet's first interface, and those that take any text: a text for an input that they lack stays."""
 
+_SCALAR_SAMPLERS = {
+    f"_sample_{name}": f"_random_{name}"
+    for name in (
+        *("uniform", "normal", "gamma", "exponential", "poisson"),
+        *("negative_binomial", "generalized_negative_binomial"),
+    )
+}
+
 _MOVING = {3: '["zero", {}]', 4: '["one", {}]'}
 INITIALIZERS: dict[str, dict[int, str]] = {
     "BatchNorm": _MOVING,
@@ -63,12 +71,19 @@ def _operator_names(work: Work) -> None:
     for i, node in enumerate(work.draft.nodes):
         if node.op == VARIABLE:
             continue
-        operator = find(node.op)
+        operator = find(_scalar_sampler(work, node))
         if operator is None:
             work.remarks[f"operator {printable(node.op)} is not known: its nodes stay as they are"] = None
         elif operator.name != node.op:
             work.tell(node.name, "operator renamed", node.op, operator.name)
             work.draft.nodes[i] = node.replace(op=operator.name)
+
+
+def _scalar_sampler(work: Work, node: Node) -> str:
+    """The operator's name; up to 0.11 `_sample_uniform` and its like took numbers, where 1.9.1's take arrays."""
+    if work.version < 1200 and not node.inputs and node.op in _SCALAR_SAMPLERS:
+        return _SCALAR_SAMPLERS[node.op]
+    return node.op
 
 
 @step("hidden keys", until=CURRENT)
