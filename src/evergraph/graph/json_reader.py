@@ -216,7 +216,8 @@ def _usual_node(raw: Any) -> Node | None:
     op, name = raw["op"], raw["name"]
     if "param" in raw:
         attrs, user = raw["param"], raw.get("attr", _NOTHING)
-        if len(raw) != 5 + ("attr" in raw) or raw.get("backward_source_id") != -1 or not _texts(user):
+        usual = 4 + ("attr" in raw) + ("backward_source_id" in raw)
+        if len(raw) != usual or raw.get("backward_source_id", -1) != -1 or not _texts(user):
             return None
         if user:
             attrs = attrs | user if _texts(attrs) and attrs.keys().isdisjoint(user) else _NO_TEXTS
