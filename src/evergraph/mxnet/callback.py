@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 __all__ = [
+    "CheckpointCallback",
     "LogValidationMetricsCallback",
     "ProgressBar",
     "Speedometer",
@@ -17,9 +18,53 @@ __all__ = [
 ]
 
 
+class CheckpointCallback:
+    """What `do_checkpoint` and `module_checkpoint` give; `wait()` returns when all that it saved is durable."""
+
+    def __init__(
+        self,
+        save: Callable[..., None],
+        files: Callable[..., Any],
+        prefix: str,
+        period: int,
+        keep: Any,
+        background: bool,
+    ) -> None:
+        from evergraph.mxnet.keeping import Keeper
+
+        # without a number to keep, and in the foreground, it is what the program itself would call
+        self._plain = save if keep is None and not background else None
+        self._files, self._prefix, self._period = files, prefix, max(1, int(period))
+        self._keeper = Keeper(prefix, keep, background)
+
+    def __call__(self, iter_no: int, sym: Any = None, arg: Any = None, aux: Any = None) -> None:
+        """Take an epoch's end."""
+        number = iter_no + 1
+        if number % self._period:
+            return
+        if self._plain is not None:
+            self._plain(number, sym, arg, aux)
+            return
+        self._keeper.write(self._files(number, sym, arg, aux), f"{self._prefix}-{number:04d}.")
+
+    def wait(self) -> None:
+        """Wait for what is saved in the background.
+
+        Raises:
+            StoreError: something could not be saved.
+        """
+        self._keeper.wait()
+
+
 def module_checkpoint(
-    mod: Any, prefix: str, period: int = 1, save_optimizer_states: bool = False
-) -> Callable[..., None]:
+    mod: Any,
+    prefix: str,
+    period: int = 1,
+    save_optimizer_states: bool = False,
+    *,
+    keep: int | None = None,
+    background: bool = False,
+) -> CheckpointCallback:
     """Save a module at the end of every `period` epochs.
 
     Args:
@@ -27,32 +72,46 @@ def module_checkpoint(
         prefix: `prefix-symbol.json` and `prefix-0001.params` are written.
         period: epochs between two.
         save_optimizer_states: whether `prefix-0001.states` is written too.
+        keep: how many of the newest stay; an older one goes when a newer one is durable. None keeps all.
+        background: save behind training, from a snapshot that is taken before the call returns. An error is raised at
+            the next call, at `wait()` of what this returns, at the end of `fit`, or when the program exits.
+
+    Raises:
+        UsageError: `keep` is no number above 0.
     """
-    every = max(1, int(period))
 
-    def call(iter_no: int, sym: Any = None, arg: Any = None, aux: Any = None) -> None:  # noqa: ARG001
-        if (iter_no + 1) % every == 0:
-            mod.save_checkpoint(prefix, iter_no + 1, save_optimizer_states)
+    def save(number: int, *_: Any) -> None:
+        mod.save_checkpoint(prefix, number, save_optimizer_states)
 
-    return call
+    def files(number: int, *_: Any) -> Any:
+        return mod.checkpoint_files(prefix, number, save_optimizer_states)
+
+    return CheckpointCallback(save, files, prefix, period, keep, background)
 
 
-def do_checkpoint(prefix: str, period: int = 1) -> Callable[..., None]:
+def do_checkpoint(
+    prefix: str, period: int = 1, *, keep: int | None = None, background: bool = False
+) -> CheckpointCallback:
     """Save symbol and parameters at the end of every `period` epochs.
 
     Args:
         prefix: `prefix-symbol.json` and `prefix-0001.params` are written.
         period: epochs between two.
+        keep: how many of the newest stay; an older one goes when a newer one is durable. None keeps all.
+        background: save behind training; see `module_checkpoint`.
+
+    Raises:
+        UsageError: `keep` is no number above 0.
     """
-    from evergraph.mxnet.model import save_checkpoint
+    from evergraph.mxnet.model import checkpoint_files, save_checkpoint
 
-    every = max(1, int(period))
+    def save(number: int, sym: Any, arg: Any, aux: Any) -> None:
+        save_checkpoint(prefix, number, sym, arg, aux)
 
-    def call(iter_no: int, sym: Any, arg: Any, aux: Any) -> None:
-        if (iter_no + 1) % every == 0:
-            save_checkpoint(prefix, iter_no + 1, sym, arg, aux)
+    def files(number: int, sym: Any, arg: Any, aux: Any) -> Any:
+        return checkpoint_files(prefix, number, sym, arg, aux)
 
-    return call
+    return CheckpointCallback(save, files, prefix, period, keep, background)
 
 
 def log_train_metric(period: int, auto_reset: bool = False) -> Callable[[Any], None]:

@@ -7,6 +7,7 @@ from typing import Any
 from evergraph.errors import FormatError, collect, printable
 from evergraph.mxnet import ndarray as nd
 from evergraph.mxnet import symbol as sym
+from evergraph.mxnet.keeping import write_files
 
 __all__ = ["BatchEndParam", "load_checkpoint", "load_params", "save_checkpoint"]
 
@@ -32,10 +33,24 @@ def save_checkpoint(
         aux_params: auxiliary states by name.
         remove_amp_cast: whether casts of automatic mixed precision are left out.
     """
+    write_files(checkpoint_files(prefix, epoch, symbol, arg_params, aux_params, remove_amp_cast))
+
+
+def checkpoint_files(
+    prefix: str,
+    epoch: int,
+    symbol: Any,
+    arg_params: Mapping[str, Any],
+    aux_params: Mapping[str, Any],
+    remove_amp_cast: bool = True,
+) -> dict[str, Any]:
+    """What `save_checkpoint` writes, by URI: the symbol's bytes, and the arrays by name."""
+    files: dict[str, Any] = {}
     if symbol is not None:
-        symbol.save(f"{prefix}-symbol.json", remove_amp_cast=remove_amp_cast)
+        files[f"{prefix}-symbol.json"] = symbol.tojson(remove_amp_cast).encode("utf-8", "surrogateescape")
     named = {f"arg:{k}": v for k, v in arg_params.items()} | {f"aux:{k}": v for k, v in aux_params.items()}
-    nd.save(f"{prefix}-{epoch:04d}.params", named)
+    files[f"{prefix}-{epoch:04d}.params"] = named
+    return files
 
 
 def load_params(prefix: str, epoch: int) -> tuple[dict[str, Any], dict[str, Any]]:

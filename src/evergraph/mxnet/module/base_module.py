@@ -12,6 +12,7 @@ from evergraph.errors import FormatError, UsageError, collect, printable
 from evergraph.mxnet import metric as metrics
 from evergraph.mxnet import ndarray as nd
 from evergraph.mxnet.base import _as_list
+from evergraph.mxnet.callback import CheckpointCallback
 from evergraph.mxnet.context import cpu
 from evergraph.mxnet.initializer import Uniform
 from evergraph.mxnet.io import DataBatch, DataDesc
@@ -281,6 +282,9 @@ class BaseModule:
                 for name, val in self.score(eval_data, validation_metric, epoch=epoch, **options):
                     self.logger.info("Epoch[%d] Validation-%s=%f", epoch, name, val)
             train_data.reset()
+        for callback in _as_list(epoch_end_callback) if epoch_end_callback is not None else ():
+            if isinstance(callback, CheckpointCallback):
+                callback.wait()
 
     def _epoch(
         self, epoch: int, train_data: Any, eval_metric: Any, batch_end_callback: Any, monitor: Any, row_ids: Any

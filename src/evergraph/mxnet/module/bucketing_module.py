@@ -10,7 +10,8 @@ from evergraph.mxnet import ndarray as nd
 from evergraph.mxnet import symbol as sym
 from evergraph.mxnet.context import cpu
 from evergraph.mxnet.initializer import Uniform
-from evergraph.mxnet.model import load_params
+from evergraph.mxnet.keeping import write_files
+from evergraph.mxnet.model import checkpoint_files, load_params
 from evergraph.mxnet.module.base_module import BaseModule, ModuleStateError, check_input_names
 from evergraph.mxnet.module.module import Module
 from evergraph.mxnet.name import NameManager
@@ -299,12 +300,18 @@ class BucketingModule(BaseModule):
             epoch: number of the epoch.
             remove_amp_cast: whether casts of automatic mixed precision are left out.
         """
+        write_files(self.checkpoint_files(prefix, epoch, remove_amp_cast))
+
+    def checkpoint_files(self, prefix: str, epoch: int, remove_amp_cast: bool = False) -> dict[str, Any]:
+        """What `save_checkpoint` writes, by URI: bytes, or arrays by name."""
         if not self._buckets:
             raise ModuleStateError("Empty BucketingModule cannot be saved")
-        self.save_params(f"{prefix}-{epoch:04d}.params")
+        files = checkpoint_files(prefix, epoch, None, *self.get_params())
         for key in self._buckets:
-            self._generated(key)[0].save(f"{prefix}-{key}-symbol.json", remove_amp_cast=remove_amp_cast)
-        nd.save(f"{prefix}.buckets", nd.array(list(self._buckets), dtype=np.int32))
+            symbol = self._generated(key)[0]
+            files[f"{prefix}-{key}-symbol.json"] = symbol.tojson(remove_amp_cast).encode("utf-8", "surrogateescape")
+        files[f"{prefix}.buckets"] = [nd.array(list(self._buckets), dtype=np.int32)]
+        return files
 
     @staticmethod
     def load(

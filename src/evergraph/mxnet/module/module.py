@@ -12,7 +12,8 @@ from evergraph.mxnet import optimizer as opt
 from evergraph.mxnet.context import Context, cpu
 from evergraph.mxnet.initializer import InitDesc, Uniform
 from evergraph.mxnet.io import DataDesc
-from evergraph.mxnet.model import load_checkpoint
+from evergraph.mxnet.keeping import write_files
+from evergraph.mxnet.model import checkpoint_files, load_checkpoint
 from evergraph.mxnet.module.base_module import BaseModule, ModuleStateError, check_input_names, parse_data_desc
 from evergraph.mxnet.module.executor_group import DataParallelExecutorGroup
 from evergraph.stores import commit, open_source
@@ -119,14 +120,23 @@ class Module(BaseModule):
             save_optimizer_states: whether `prefix-0001.states` is written too.
             remove_amp_cast: whether casts of automatic mixed precision are left out.
         """
-        self._symbol.save(f"{prefix}-symbol.json", remove_amp_cast=remove_amp_cast)
-        name = f"{prefix}-{epoch:04d}.params"
-        self.save_params(name)
-        logging.info('Saved checkpoint to "%s"', name)
+        write_files(self.checkpoint_files(prefix, epoch, remove_amp_cast=remove_amp_cast))
+        logging.info('Saved checkpoint to "%s"', f"{prefix}-{epoch:04d}.params")
         if save_optimizer_states:
             name = f"{prefix}-{epoch:04d}.states"
             self.save_optimizer_states(name)
             logging.info('Saved optimizer state to "%s"', name)
+
+    def checkpoint_files(
+        self, prefix: str, epoch: int, save_optimizer_states: bool = False, remove_amp_cast: bool = True
+    ) -> dict[str, Any]:
+        """What `save_checkpoint` writes, by URI: bytes, or arrays by name for a `.params` file."""
+        files = checkpoint_files(prefix, epoch, self._symbol, *self.get_params(), remove_amp_cast)
+        if save_optimizer_states:
+            self._require("optimizer_initialized")
+            updater = self._kvstore._updater if self._update_on_kvstore else self._updater
+            files[f"{prefix}-{epoch:04d}.states"] = updater.get_states()
+        return files
 
     def save_optimizer_states(self, fname: str) -> None:
         """Save the optimizer's states, in MXNet's form."""
