@@ -14,6 +14,7 @@ from evergraph.mxnet.base import InputTypeError
 from evergraph.mxnet.image.augmenters import CreateAugmenter
 from evergraph.mxnet.image.transforms import imdecode
 from evergraph.mxnet.io.batch import DataBatch, DataDesc, DataIter
+from evergraph.mxnet.io.positions import LISTED, register
 from evergraph.mxnet.io.records import listed_labels, record_offsets
 
 __all__ = ["ImageIter"]
@@ -83,6 +84,7 @@ class ImageIter(DataIter):
             self.seq = _listed(path_imglist, imglist, path_root or "")
         share = len(self.seq) // num_parts
         self.seq = self.seq[share * part_index : share * (part_index + 1)] if num_parts > 1 else self.seq
+        self._arranged = list(range(len(self.seq)))  # which image stands where
         self.auglist = CreateAugmenter(data_shape, **kwargs) if aug_list is None else aug_list
         labels = (batch_size, label_width) if label_width > 1 else (batch_size,)
         self.provide_data = [DataDesc(data_name, (batch_size, *data_shape))]
@@ -92,7 +94,10 @@ class ImageIter(DataIter):
     def reset(self) -> None:
         """Go back to the start, in a new order where the iterator shuffles."""
         if self.shuffle:
-            random.shuffle(self.seq)
+            order = list(range(len(self.seq)))
+            random.shuffle(order)  # as `seq` itself would be: the same draws
+            self.seq = [self.seq[i] for i in order]
+            self._arranged = [self._arranged[i] for i in order]
         self.cur = 0
 
     def _read(self, source: Any) -> tuple[Any, bytes]:
@@ -139,3 +144,6 @@ def _listed(path: str | None, given: list[Any] | None, root: str) -> list[tuple[
     labels = listed_labels(path).values()
     names = [line.rstrip("\n").rpartition("\t")[2] for line in Path(path).read_text().splitlines()]
     return [(label, os.path.join(root, name)) for label, name in zip(labels, names, strict=True)]
+
+
+register(ImageIter, LISTED)

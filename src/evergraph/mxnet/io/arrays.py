@@ -9,6 +9,7 @@ from evergraph.errors import UsageError
 from evergraph.mxnet import ndarray as nd
 from evergraph.mxnet.base import InputTypeError
 from evergraph.mxnet.io.batch import DataBatch, DataDesc, DataIter
+from evergraph.mxnet.io.positions import ARRAYS, register
 
 __all__ = ["NDArrayIter"]
 
@@ -121,6 +122,7 @@ class NDArrayIter(DataIter):
                 found=repr(last_batch_handle),
             )
         self.idx = np.arange(self.data[0][1].shape[0])
+        self._arranged = self.idx.copy()  # which example stands where: a training that goes on arranges them so again
         self.shuffle = shuffle
         self.last_batch_handle = last_batch_handle
         self.num_data = self.idx.shape[0]
@@ -238,5 +240,12 @@ class NDArrayIter(DataIter):
 
     def _shuffle_data(self) -> None:
         np.random.shuffle(self.idx)  # programs seed NumPy's global generator for their order
-        self.data = _permuted(self.data, self.idx)
-        self.label = _permuted(self.label, self.idx)
+        self._rearrange(self.idx)
+
+    def _rearrange(self, order: np.ndarray) -> None:
+        self.data = _permuted(self.data, order)
+        self.label = _permuted(self.label, order)
+        self._arranged = self._arranged[order]
+
+
+register(NDArrayIter, ARRAYS)

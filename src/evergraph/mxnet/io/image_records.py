@@ -10,6 +10,7 @@ from evergraph.mxnet import ndarray as nd
 from evergraph.mxnet.io.batch import DataBatch
 from evergraph.mxnet.io.decoding import Recipe
 from evergraph.mxnet.io.native import RowIter, numeric_type
+from evergraph.mxnet.io.positions import IMAGES, register
 from evergraph.mxnet.io.records import listed_labels, record_offsets
 from evergraph.mxnet.io.workers import Workers
 
@@ -267,3 +268,6 @@ class ImageDetRecordIter(ImageRecordIter):
                 file.seek(int(offset) + 8)
                 self._width = max(self._width, int.from_bytes(file.read(4), "little"))
         return self._width
+
+
+register(ImageRecordIter, IMAGES)

@@ -13,6 +13,7 @@ from evergraph.errors import DamagedError, StoreError, UsageError, printable
 from evergraph.mxnet import ndarray as nd
 from evergraph.mxnet.io.batch import DataBatch
 from evergraph.mxnet.io.native import MXDataIter, numeric_type
+from evergraph.mxnet.io.positions import DIGITS, register
 
 __all__ = ["MNISTIter"]
 
@@ -108,3 +109,6 @@ class MNISTIter(MXDataIter):
         data = nd.array(pixels.astype(self._kind), dtype=self._kind)
         label = nd.array(self._labels[chosen], dtype=self._kind)
         return DataBatch([data], [label], 0, np.zeros(self._size, np.uint64))
+
+
+register(MNISTIter, DIGITS)

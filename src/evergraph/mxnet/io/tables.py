@@ -10,6 +10,7 @@ from evergraph.errors import DamagedError, StoreError, UsageError, printable
 from evergraph.mxnet import ndarray as nd
 from evergraph.mxnet.io.batch import DataBatch
 from evergraph.mxnet.io.native import RowIter, numeric_type
+from evergraph.mxnet.io.positions import ROWS, register
 
 __all__ = ["CSVIter", "LibSVMIter"]
 
@@ -210,3 +211,7 @@ class LibSVMIter(RowIter):
         else:
             label = _csr(self._labels, rows, self._label_width, self._kind)
         return DataBatch([_csr(self._rows, rows, self._width, self._kind)], [label], pad, rows.astype(np.uint64))
+
+
+register(CSVIter, ROWS)
+register(LibSVMIter, ROWS)

@@ -6,6 +6,7 @@ from typing import Any
 from evergraph.errors import UsageError
 from evergraph.mxnet.base import InputTypeError
 from evergraph.mxnet.io.batch import DataBatch, DataDesc, HeldBatchIter
+from evergraph.mxnet.io.positions import PREFETCHED, RESIZED, position, register
 
 __all__ = ["PrefetchingIter", "ResizeIter"]
 
@@ -53,11 +54,13 @@ class ResizeIter(HeldBatchIter):
         return True
 
 
-def _fetch(source: Any) -> DataBatch | None:
+def _fetch(source: Any) -> tuple[DataBatch | None, Any]:
+    """The next batch, and where the iterator stood before it."""
+    before = position(source)
     try:
-        return source.next()
+        return source.next(), before
     except StopIteration:
-        return None
+        return None, before
 
 
 class PrefetchingIter(HeldBatchIter):
@@ -81,7 +84,7 @@ class PrefetchingIter(HeldBatchIter):
         super().__init__(self.provide_data[0][1][0])
         # a pool holds no reference to this object: threads end when it is dropped
         self._pools = [ThreadPoolExecutor(1, "prefetch") for _ in self.iters]
-        self._ahead: list[Future[DataBatch | None]] = []
+        self._ahead: list[Future[tuple[DataBatch | None, Any]]] = []
         self._submit()
 
     def _submit(self) -> None:
@@ -117,7 +120,7 @@ class PrefetchingIter(HeldBatchIter):
 
     def iter_next(self) -> bool:
         """Take the batches that were fetched; whether there were any."""
-        batches = [future.result() for future in self._ahead]
+        batches = [future.result()[0] for future in self._ahead]
         present = [b for b in batches if b is not None]
         if not present:
             return False
@@ -146,3 +149,7 @@ class PrefetchingIter(HeldBatchIter):
 
 class _Uneven(UsageError, AssertionError):
     """Iterators read side by side do not end together."""
+
+
+register(ResizeIter, RESIZED)
+register(PrefetchingIter, PREFETCHED)

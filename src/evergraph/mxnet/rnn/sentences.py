@@ -10,6 +10,7 @@ import numpy as np
 from evergraph.errors import UsageError
 from evergraph.mxnet import ndarray as nd
 from evergraph.mxnet.io import DataBatch, DataDesc, DataIter
+from evergraph.mxnet.io.positions import SENTENCES, register
 
 __all__ = ["BucketSentenceIter", "encode_sentences"]
 
@@ -99,6 +100,7 @@ class BucketSentenceIter(DataIter):
         self.data_name, self.label_name = data_name, label_name
         self.layout, self.major_axis = layout, layout.find("N")
         self._fill(sentences, sorted(buckets))
+        self._arranged = [np.arange(len(rows)) for rows in self.data]  # which sentence stands where
         self.default_bucket_key = max(self.buckets)
         shape = (batch_size, self.default_bucket_key)[:: -1 if self.major_axis else 1]
         self.provide_data = [DataDesc(name=data_name, shape=shape, layout=layout)]
@@ -129,13 +131,26 @@ class BucketSentenceIter(DataIter):
         """Draw new orders, of batches and inside buckets."""
         self.curr_idx = 0
         random.shuffle(self.idx)
+        for rows, arranged in zip(self.data, self._arranged, strict=True):
+            order = np.arange(len(rows))
+            np.random.shuffle(order)  # as the rows themselves would be: the same draws
+            rows[:], arranged[:] = rows[order], arranged[order]
+        self._make_arrays()
+
+    def _make_arrays(self) -> None:
         self.nddata, self.ndlabel = [], []
         for rows in self.data:
-            np.random.shuffle(rows)
             label = np.full_like(rows, self.invalid_label)
             label[:, :-1] = rows[:, 1:]
             self.nddata.append(nd.array(rows, dtype=self.dtype))
             self.ndlabel.append(nd.array(label, dtype=self.dtype))
+
+    def _arrange(self, wanted: list[np.ndarray]) -> None:
+        """Put sentences where they stood in an earlier process."""
+        for rows, arranged, target in zip(self.data, self._arranged, wanted, strict=True):
+            places = np.argsort(arranged)[target]
+            rows[:], arranged[:] = rows[places], target
+        self._make_arrays()
 
     def next(self) -> DataBatch:
         """The next batch; its bucket_key is its bucket's length."""
@@ -154,3 +169,6 @@ class BucketSentenceIter(DataIter):
             provide_data=[DataDesc(name=self.data_name, shape=data.shape, layout=self.layout)],
             provide_label=[DataDesc(name=self.label_name, shape=label.shape, layout=self.layout)],
         )
+
+
+register(BucketSentenceIter, SENTENCES)
