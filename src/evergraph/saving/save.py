@@ -85,6 +85,7 @@ def write_layout(
         read_back: reads the written file's table once more before it is made visible.
     """
     hasher = Hasher(labelled(checkpoint)) if beside is not None else None
+    before = read_manifest(beside) if beside is not None else None
     with Transaction() as work:
         # the manifest of one file comes before it, so that a reader of the file is never disturbed; that of several
         # after them, because they count only with it
@@ -98,7 +99,7 @@ def write_layout(
             sums = hasher.results()
             sums |= checksums(checkpoint, [label for label, _ in labelled(checkpoint) if label not in sums])
             sizes = {f.location.basename: s.position for f, s in zip(layout.files, sinks, strict=True)}
-            (note or work.add(beside)).write(manifest(form, sizes, sums, read_manifest(beside)))
+            (note or work.add(beside)).write(manifest(form, sizes, sums, before))
 
 
 def _require_size(file: File, sink: Sink) -> None:

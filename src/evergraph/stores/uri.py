@@ -37,7 +37,7 @@ _protocols = {
     "hdfs": Protocol("hdfs", "pyarrow", "hdfs", renames=True),
     "http": Protocol("http", "aiohttp", "http", writable=False),
     "https": Protocol("https", "aiohttp", "http", writable=False),
-    "memory": Protocol("memory", "fsspec", "all"),
+    "memory": Protocol("memory", "fsspec", "all", renames=True),
     "s3": Protocol("s3", "s3fs", "s3"),
     "viewfs": Protocol("hdfs", "pyarrow", "hdfs", renames=True),
 }
