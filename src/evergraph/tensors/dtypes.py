@@ -105,6 +105,15 @@ def dtype(found: Any) -> DType:
     """
     if isinstance(found, DType):
         return found
+    try:
+        return _dtype(found)
+    except TypeError:  # what cannot be hashed
+        return _dtype.__wrapped__(found)
+
+
+@functools.lru_cache(256)
+def _dtype(found: Any) -> DType:
+    # NumPy makes a type's name anew each time it is asked
     name = found if isinstance(found, str) else getattr(found, "name", None) or getattr(found, "__name__", None)
     if name is None:
         name = str(found).removeprefix("torch.")
