@@ -131,6 +131,33 @@ def saving(folder, arrays, rows):
     rows.append(("convert .params to safetensors", found["convert"], "write + fsync", found["plain"], "<= 1.3"))
 
 
+def many(folder, rows):
+    """A MindSpore checkpoint of 200 MB in 3,004 tensors, beside MindSpore."""
+    python = python_of("mindspore")
+    if not python:
+        return
+    rng = np.random.default_rng(1)
+    arrays = {f"layer{i:04}.weight": rng.standard_normal((130, 128), "float32") for i in range(3004)}
+    path, made, theirs = folder / "many.ckpt", folder / "made.ckpt", folder / "theirs.ckpt"
+    eg.save(arrays, path)
+    peer = Peer(python)
+    peer(f"import mindspore as ms; found = ms.load_checkpoint({str(path)!r})")
+    peer("rows = [{'name': n, 'data': p} for n, p in found.items()]")
+    runs = {
+        "read": lambda: timed(lambda: [t.numpy().copy() for t in eg.open(path).values()]),
+        "load": lambda: peer(f"ms.load_checkpoint({str(path)!r})")[0],
+        "save": lambda: timed(lambda: eg.save(arrays, made)),
+        "theirs": lambda: peer(f"ms.save_checkpoint(rows, {str(theirs)!r})")[0],
+    }
+    found = alternate(runs, 5)
+    peer.close()
+    name = ".ckpt of 200 MB, 3,004 tensors"
+    rows.append((f"read all values of a {name}", found["read"], "mindspore.load_checkpoint", found["load"], "<= 0.2"))
+    rows.append(
+        (f"save a {name}, durable", found["save"], "mindspore.save_checkpoint (not durable)", found["theirs"], "<= 0.5")
+    )
+
+
 def memory(program):
     """Peak memory of a program in MB, pages of mapped files included."""
     out = subprocess.run(
@@ -275,6 +302,7 @@ def main():
         each(args.folder, rows)
     saving(args.folder, arrays, rows)
     del arrays
+    many(args.folder, rows)
     symbols(args.folder, rows)
     commands(args.folder, rows)
     memories(args.folder, args.large, rows)
