@@ -5,7 +5,8 @@
 (10, 15, 3)
 """
 
-from evergraph.mxnet.image import image
+from evergraph.mxnet.image import detection, image
+from evergraph.mxnet.image import detection as det
 from evergraph.mxnet.image.augmenters import (
     Augmenter,
     BrightnessJitterAug,
@@ -26,6 +27,17 @@ from evergraph.mxnet.image.augmenters import (
     ResizeAug,
     SaturationJitterAug,
     SequentialAug,
+)
+from evergraph.mxnet.image.detection import (
+    CreateDetAugmenter,
+    CreateMultiRandCropAugmenter,
+    DetAugmenter,
+    DetBorrowAug,
+    DetHorizontalFlipAug,
+    DetRandomCropAug,
+    DetRandomPadAug,
+    DetRandomSelectAug,
+    ImageDetIter,
 )
 from evergraph.mxnet.image.iterators import ImageIter
 from evergraph.mxnet.image.rotation import imrotate, random_rotate
@@ -52,9 +64,18 @@ __all__ = [
     "ColorNormalizeAug",
     "ContrastJitterAug",
     "CreateAugmenter",
+    "CreateDetAugmenter",
+    "CreateMultiRandCropAugmenter",
+    "DetAugmenter",
+    "DetBorrowAug",
+    "DetHorizontalFlipAug",
+    "DetRandomCropAug",
+    "DetRandomPadAug",
+    "DetRandomSelectAug",
     "ForceResizeAug",
     "HorizontalFlipAug",
     "HueJitterAug",
+    "ImageDetIter",
     "ImageIter",
     "LightingAug",
     "RandomCropAug",
@@ -67,6 +88,8 @@ __all__ = [
     "center_crop",
     "color_normalize",
     "copyMakeBorder",
+    "det",
+    "detection",
     "fixed_crop",
     "image",
     "imdecode",

@@ -38,6 +38,8 @@ __all__ = [
 
 Size = tuple[int, int]
 _LUMINANCE = [[[0.299, 0.587, 0.114]]]
+IMAGENET_MEAN = [123.68, 116.28, 103.53]
+IMAGENET_STD = [58.395, 57.12, 57.375]
 
 
 class Augmenter:
@@ -343,8 +345,8 @@ def CreateAugmenter(
         augmenters.append(LightingAug(pca_noise, np.array([55.46, 4.794, 1.148]), np.array(vectors)))
     if rand_gray > 0:
         augmenters.append(RandomGrayAug(rand_gray))
-    mean = _statistic(mean, [123.68, 116.28, 103.53], "mean")
-    std = _statistic(std, [58.395, 57.12, 57.375], "std")
+    mean = _statistic(mean, IMAGENET_MEAN, "mean")
+    std = _statistic(std, IMAGENET_STD, "std")
     if mean is not None or std is not None:
         augmenters.append(ColorNormalizeAug(mean, std))
     return augmenters

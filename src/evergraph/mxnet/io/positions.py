@@ -231,11 +231,17 @@ def _listed_put(it: Any, state: Any) -> None:
     places = {int(source): place for place, source in enumerate(it._arranged)}
     wanted = np.array(state["arranged"])
     it.seq = [it.seq[places[int(i)]] for i in wanted]
-    it._arranged, it.cur = wanted.tolist(), state["done"]
+    it._arranged, it.cur, it._allow_read = wanted.tolist(), state["done"], not state.get("ended", False)
+    it._held = [(np.array(image), np.array(label)) for image, label in state.get("held", [])]
+
+
+def _listed_take(it: Any) -> Any:
+    held = [(image, np.asarray(label)) for image, label in it._held]
+    return {"done": it.cur, "arranged": np.array(it._arranged, np.int64), "ended": not it._allow_read, "held": held}
 
 
 LISTED = Position(
-    lambda it: {"done": it.cur, "arranged": np.array(it._arranged, np.int64)},
+    _listed_take,
     _listed_put,
     lambda it: {"number of examples": len(it.seq), "batch_size": it.batch_size, "shuffle": it.shuffle},
 )
