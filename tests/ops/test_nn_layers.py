@@ -83,6 +83,14 @@ def test_ctc_reads_labels_up_to_their_padding():
     assert torch.allclose(last, explicit, atol=1e-5)
 
 
+def test_ctc_rounds_labels_that_are_fractions():
+    data = torch.from_numpy(np.random.RandomState(0).randn(12, 3, 6).astype("f4"))
+    labels = torch.tensor([[0.81, 0.3, 0.5], [1.7, 2.2, 0.4], [0.2, 0.0, 0.0]])
+    # what MXNet 1.9.1 gives
+    for blank, wanted in (("first", [13.005837, 19.76711, 25.210258]), ("last", [15.667047, 17.862303, 15.554922])):
+        assert torch.allclose(call("CTCLoss", data, labels, blank_label=blank), torch.tensor(wanted), rtol=1e-5)
+
+
 def test_ctc_of_a_label_too_long_for_its_sequence_is_free():
     data = torch.randn(3, 1, 4, requires_grad=True)
     loss = call("CTCLoss", data, torch.tensor([[2.0, 2.0, 2.0]]))

@@ -57,13 +57,13 @@ def CTCLoss(
     that does not fit into its sequence costs 0.
     """
     blank, padding = (0, 0) if blank_label == "first" else (data.shape[2] - 1, -1)
-    label = label.long()
+    label = (label + 0.5).floor().long() if label.is_floating_point() else label.long()
+    lengths = _before(label, padding) if label_lengths is None else label_lengths.long()
     times = (
         data.new_full((data.shape[1],), data.shape[0], dtype=torch.long)
         if data_lengths is None
         else data_lengths.long()
     )
-    lengths = _before(label, padding) if label_lengths is None else label_lengths.long()
     wide = data.float() if data.dtype in (torch.float16, torch.bfloat16) else data
     loss = torch.ctc_loss(F.log_softmax(wide, 2), label, times, lengths, blank, 0, True)
     return loss.to(data.dtype)
