@@ -1,7 +1,9 @@
 """`save_checkpoint` and `load_checkpoint`: MindSpore's bytes, its errors, and saves that never leave neither file."""
 
 import json
+import os
 import stat
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +48,9 @@ def test_the_same_content_gives_mindspores_bytes(tmp_path):
             continue
         if any(isinstance(v, list) for v in loaded.values()):
             continue
-        ms.save_checkpoint(dict(loaded), str(tmp_path / name))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # shapes (0,), which another test asks for
+            ms.save_checkpoint(dict(loaded), str(tmp_path / name))
         again = ms.load_checkpoint(str(tmp_path / name))
         assert list(again) == list(loaded), name
         original = (FILES / name).read_bytes()
@@ -85,13 +89,13 @@ def test_a_save_behind_the_call_takes_the_values_of_the_call(tmp_path):
 
 
 def test_an_error_behind_a_call_reaches_the_next_one(tmp_path, monkeypatch):
-    from evergraph.mindspore.serialization import files
+    from evergraph.mindspore.serialization import saving
 
     def fail(*_, **__):
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(files, "save", fail)
+        patched.setattr(saving, "save", fail)
         ms.save_checkpoint(rows(), str(tmp_path / "a.ckpt"), async_save=True)
         while ms.async_ckpt_thread_status():
             pass
@@ -183,3 +187,85 @@ def test_loading_refuses_what_mindspore_refuses(changes, error, tmp_path, monkey
     ms.save_checkpoint(rows(), "a.ckpt")
     with pytest.raises(error):
         ms.load_checkpoint(**({"ckpt_file_name": "a.ckpt"} | changes))
+
+
+def test_a_name_that_stands_twice_is_saved_as_mindspore_saves_it_with_a_word(tmp_path):
+    path = tmp_path / "a.ckpt"
+    values = [("a", np.arange(4, dtype="f4")), ("b", np.ones(3, "f4")), ("a", np.arange(5, dtype="f4"))]
+    with pytest.warns(UserWarning, match="names stand twice: saved once, .*: a$"):
+        ms.save_checkpoint([{"name": n, "data": ms.Tensor(v)} for n, v in values], str(path))
+    # MindSpore 2.10's bytes for this list
+    wanted = (
+        b"\n&\n\x01a\x12!\x08\x05\x12\x07Float32\x1a\x14" + values[2][1].tobytes()
+        + b"\n\x1e\n\x01b\x12\x19\x08\x03\x12\x07Float32\x1a\x0c" + values[1][1].tobytes()
+    )  # fmt: skip
+    assert path.read_bytes() == wanted
+    with pytest.warns(UserWarning, match="names stand twice"):
+        ms.save_checkpoint(rows(), str(path), append_dict={"w": 3})
+    assert list(ms.load_checkpoint(str(path))) == ["w", "n"]
+    assert ms.load_checkpoint(str(path))["w"].asnumpy() == 3
+
+
+def test_empty_tensors_and_unknown_arguments_are_told(tmp_path):
+    path, empty = str(tmp_path / "a.ckpt"), ms.Parameter(ms.Tensor(np.zeros((0,), "f4")), name="e")
+    with pytest.warns(UserWarning, match="reads back as a scalar without a value: e$"):
+        ms.save_checkpoint([empty], path)
+    assert ms.load_checkpoint(path)["e"].shape == (0,)
+    other = ms.Parameter(ms.Tensor(np.zeros((2, 0, 3), "f4")), name="o")
+    ms.save_checkpoint([other], path)
+    assert ms.load_checkpoint(path)["o"].shape == (2, 0, 3)
+    with pytest.warns(UserWarning, match="nothing is done with them: separate"):
+        ms.save_checkpoint(rows(), path, separate=True, incremental=False)
+    ms.save_checkpoint(rows(), path, incremental=True, global_step_num=3)  # of maps alone: nothing else changes
+    assert list(ms.load_checkpoint(path)) == ["w", "n"]
+
+
+def test_an_encrypted_file_is_read_in_its_own_mode_only(tmp_path):
+    key = b"0123456789abcdef"
+    for name, mode in (("g", "AES-GCM"), ("c", "AES-CBC"), ("p", None)):
+        given = {"enc_key": key, "enc_mode": mode} if mode else {}
+        ms.save_checkpoint(rows(), str(tmp_path / f"{name}.ckpt"), **given)
+        for asked in ("AES-GCM", "AES-CBC", "SM4-CBC", "ROT13"):
+            if asked == mode:
+                assert list(ms.load_checkpoint(str(tmp_path / f"{name}.ckpt"), dec_key=key, dec_mode=asked))
+            else:
+                with pytest.raises(ValueError, match="cannot be loaded"):
+                    ms.load_checkpoint(str(tmp_path / f"{name}.ckpt"), dec_key=key, dec_mode=asked)
+    assert list(ms.load_checkpoint(str(tmp_path / "p.ckpt"), dec_mode="ROT13")) == ["w", "n"]
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"enc_key": b"0123456789abcdef", "crc_check": True}, "exclude each other"),
+        ({"enc_key": b"short"}, "does not fit AES-GCM"),
+        ({"enc_key": b"0" * 24, "enc_mode": "SM4-CBC"}, "does not fit SM4-CBC"),
+        ({"enc_key": b"0" * 16, "enc_mode": "ROT13"}, "no such 'enc_mode'"),
+    ],
+    ids=["crc", "length", "sm4", "mode"],
+)
+def test_what_could_not_be_read_again_is_refused_and_the_old_file_stays(given, words, tmp_path):
+    path = tmp_path / "a.ckpt"
+    ms.save_checkpoint(rows(), str(path))
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=words):
+        ms.save_checkpoint(rows(), str(path), **given)
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["a.ckpt"]
+
+
+def test_safetensors_have_their_names_sorted_and_note_redundancy(tmp_path):
+    path = str(tmp_path / "a.safetensors")
+    ms.save_checkpoint(rows(), path, format="safetensors", remove_redundancy=False, crc_check=True)
+    assert list(ms.load_checkpoint(path, format="safetensors", crc_check=True)) == ["n", "w"]
+    assert b'"remove_redundancy":"False"' in Path(path).read_bytes().replace(b" ", b"")
+
+
+def test_loads_all_segments_of_a_folder(tmp_path):
+    for name, value in (("b", 2.0), ("a", 1.0)):
+        ms.save_checkpoint([ms.Parameter(ms.Tensor([value]), name=name)], str(tmp_path / f"{name}.ckpt"))
+    assert list(ms.load_segmented_checkpoints(str(tmp_path))) == ["a", "b"]
+    with pytest.raises(TypeError):
+        ms.load_segmented_checkpoints(tmp_path)
+    with pytest.raises(ValueError, match="no folder"):
+        ms.load_segmented_checkpoints(str(tmp_path / "nope"))

@@ -41,7 +41,7 @@ _NAMES = {
         "set_auto_parallel_context get_auto_parallel_context",
         "ops.gradients": "grad value_and_grad get_grad jit ms_function stop_gradient",
         "serialization": "save_checkpoint load_checkpoint load_checkpoint_async load_param_into_net "
-        "async_ckpt_thread_status ckpt_to_safetensors safetensors_to_ckpt",
+        "load_segmented_checkpoints async_ckpt_thread_status ckpt_to_safetensors safetensors_to_ckpt",
         "train.model": "Model",
         "train.loss_scale_manager": "DynamicLossScaleManager FixedLossScaleManager LossScaleManager",
     }.items()

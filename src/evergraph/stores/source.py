@@ -90,6 +90,10 @@ class Source(ABC):
         """As `read`, but writable: changes stay in this process and never reach the file."""
         return memoryview(bytearray(self.read(offset, length)))
 
+    def fill(self, offset: int, into: memoryview) -> None:
+        """Copy a range into memory of the caller, whose length says how much."""
+        into[:] = self.read(offset, len(into))
+
     def block(self, offset: int, least: int) -> memoryview:
         """At least `least` bytes from `offset`, and as many more as come at no further cost.
 
@@ -192,6 +196,16 @@ class LocalSource(Source):
         """A few bytes, read without mapping them: a page fault maps 16 pages, and counts them as memory in use."""
         found = os.pread(self._descriptor, length, offset) if self._descriptor >= 0 else b""
         return found if len(found) == length else super().peek(offset, length)
+
+    def fill(self, offset: int, into: memoryview) -> None:
+        """A range, past the mapping: no page is mapped only to be copied."""
+        done = 0
+        if self._descriptor >= 0 and hasattr(os, "preadv"):
+            self.check()
+            while done < len(into) and (got := os.preadv(self._descriptor, [into[done:]], offset + done)):
+                done += got
+        if done < len(into):
+            super().fill(offset + done, into[done:])
 
     def block(self, offset: int, least: int) -> memoryview:
         """The next two kilobytes or more, read without mapping them, as in `peek`."""

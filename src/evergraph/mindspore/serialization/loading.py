@@ -1,31 +1,22 @@
 """`load_param_into_net`: a dictionary of Parameters into a network, name by name, all or nothing."""
 
-from collections.abc import Mapping
+import math
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
-
-from evergraph.errors import ShapeError, UsageError, collect, printable
+from evergraph.errors import ShapeError, collect, printable
+from evergraph.mindspore.common import dtype as mstype
 from evergraph.mindspore.common.parameter import Parameter
+from evergraph.mindspore.serialization.problems import TextError, WrongTypeError, WrongValueError
+from evergraph.mindspore.serialization.stored import read_all
 
 __all__ = ["Loaded", "load_param_into_net"]
 
 
-class _TypeError(UsageError, TypeError):
-    """An argument of another kind."""
-
-
-class _ValueError(UsageError, ValueError):
-    """An argument, or values, that do not fit."""
-
-
-class _TextError(UsageError, AttributeError):
-    """A text where a Parameter's values are needed."""
-
-
-_FLOATS = frozenset((torch.float16, torch.float32, torch.float64, torch.bfloat16))
-_INTEGERS = frozenset((torch.int8, torch.int16, torch.int32, torch.int64))
+_FLOATS = frozenset(map(mstype.of, ("float16", "float32", "float64", "bfloat16")))
+_INTEGERS = frozenset(map(mstype.of, ("int8", "int16", "int32", "int64")))
 
 
 @dataclass
@@ -104,7 +95,9 @@ def load_param_into_net(
     if really_strict:
         left = [f"{printable(n)}: not in the dictionary" for n in table.param_not_load]
         left += [f"{printable(n)}: not in the network" for n in table.ckpt_not_load]
-        collect(_ValueError, "network and dictionary do not fit; nothing was loaded", left)
+        collect(WrongValueError, "network and dictionary do not fit; nothing was loaded", left)
+    # what cannot be read any more is found before anything is changed
+    read_all(value for _, value in plan.updates)
     for param, value in plan.updates:
         # shared from now on, as in MindSpore: training the network changes the dictionary's Parameter
         param.set_data(value, slice_shape=True)
@@ -116,34 +109,37 @@ def _check(net: Any, parameter_dict: Any, strict_load: Any, remove_redundancy: A
 
     who = "For 'load_param_into_net', "
     if not isinstance(net, Cell):
-        raise _TypeError(f"{who}the argument 'net' should be a Cell", found=type(net).__name__)
+        raise WrongTypeError(f"{who}the argument 'net' should be a Cell", found=type(net).__name__)
     if not isinstance(parameter_dict, dict):
-        raise _TypeError(f"{who}the argument 'parameter_dict' should be a dict", found=type(parameter_dict).__name__)
+        raise WrongTypeError(
+            f"{who}the argument 'parameter_dict' should be a dict", found=type(parameter_dict).__name__
+        )
     wrong = [
         f"{printable(str(k))}: {type(v).__name__}"
         for k, v in parameter_dict.items()
         if not isinstance(k, str) or not isinstance(v, (Parameter, str, list))
     ]
-    collect(_TypeError, f"{who}'parameter_dict' holds Parameters, texts and lists by name", wrong)
+    collect(WrongTypeError, f"{who}'parameter_dict' holds Parameters, texts and lists by name", wrong)
     if not isinstance(strict_load, bool):
-        raise _TypeError(f"{who}the argument 'strict_load' should be a bool", found=type(strict_load).__name__)
+        raise WrongTypeError(f"{who}the argument 'strict_load' should be a bool", found=type(strict_load).__name__)
     if not isinstance(remove_redundancy, bool):
-        raise _ValueError(f"{who}the argument 'remove_redundancy' should be a bool", found=remove_redundancy)
+        raise WrongValueError(f"{who}the argument 'remove_redundancy' should be a bool", found=remove_redundancy)
     if remove_redundancy:
-        raise _TypeError(f"{who}'remove_redundancy' can only be used in parallel scenarios, with several devices")
+        raise WrongTypeError(f"{who}'remove_redundancy' can only be used in parallel scenarios, with several devices")
 
 
 class _Plan:
-    """What would be loaded, worked out before anything is changed."""
+    """What would be loaded, worked out from shapes and types before anything is read or changed."""
 
     def __init__(self, found: Mapping[str, Any], strict: bool) -> None:
         self._found, self._strict = found, strict
-        self.table = Loaded(ckpt_not_load=list(found))
+        self.table = Loaded()
         self.updates: list[tuple[Any, Any]] = []
         self._wrong: list[Exception] = []
 
     def by_own_names(self, params: Mapping[str, Any]) -> None:
         """Pass 1: equal names."""
+        used = set()
         for name, param in params.items():
             if name not in self._found:
                 if not name.startswith("accu_grads"):
@@ -154,65 +150,48 @@ class _Plan:
                 continue
             self._update(param, value)
             self.table.by_name.append(name)
-            self.table.ckpt_not_load.remove(name)
+            used.add(name)
+        self.table.ckpt_not_load = [k for k in self._found if k not in used]
 
     def by_suffixes(self, params: Mapping[str, Any]) -> None:
         """Pass 2: longer names of the dictionary, by the prefix that the first of them has."""
-        left, sentinel, prefix = self.table.param_not_load, self.table.param_not_load[0], ""
-        while prefix != sentinel and left:
-            prefix = next(
-                (
-                    k[: -len(n)] if n else k
-                    for n in left
-                    for k in self._found
-                    if k.endswith(n) and self._differs(k, n, sentinel)
-                ),
-                sentinel,
-            )
-            if prefix == sentinel:
+        # in the network's order, as both are; a dictionary, because a list's removals would be quadratic
+        left, sentinel = dict.fromkeys(self.table.param_not_load), self.table.param_not_load[0]
+        endings = _Endings(self._found)
+        while left:
+            prefix = next((p for n in left if (p := endings.prefix(n, sentinel)) is not None), None)
+            if prefix is None:
                 break
-            for name in [n for n in params if n in left and prefix + n in self._found]:
+            for name in [n for n in left if prefix + n in self._found]:
                 value = self._found[prefix + name]
-                if not isinstance(value, Parameter):
-                    self._wrong.append(
-                        _TextError(f"{type(value).__name__!r} object has no attribute 'data'", where=name)
-                    )
-                    left.remove(name)
-                    continue
-                self._update(params[name], value)
-                self.table.by_suffix[name] = prefix + name
-                left.remove(name)
-
-    @staticmethod
-    def _differs(key: str, name: str, sentinel: str) -> bool:
-        return (key[: -len(name)] if name else key) != sentinel
+                if isinstance(value, Parameter):
+                    self._update(params[name], value)
+                    self.table.by_suffix[name] = prefix + name
+                else:
+                    what = f"{type(value).__name__!r} object has no attribute 'data'"
+                    self._wrong.append(TextError(what, where=printable(name)))
+                del left[name]
+        self.table.param_not_load = list(left)
 
     def _update(self, param: Any, value: Any) -> None:
-        old, new = param._torch, value._torch
-        name = printable(param.name)
-        held = new.detach()
-        if old.shape != new.shape:
-            if not _only_ones_behind(tuple(old.shape), tuple(new.shape)):
-                self._wrong.append(
-                    ShapeError(f"{name} should have the same shape", expected=tuple(old.shape), found=tuple(new.shape))
-                )
+        old, new, name = param.shape, value.shape, printable(param.name)
+        if old != new:
+            if not _only_ones_behind(old, new):
+                self._wrong.append(ShapeError(f"{name} should have the same shape", expected=old, found=new))
                 return
-            if old.numel() != new.numel():
-                self._wrong.append(
-                    _ValueError(f"{name} cannot be reshaped", expected=tuple(old.shape), found=tuple(new.shape))
-                )
+            if math.prod(old) != math.prod(new):
+                self._wrong.append(WrongValueError(f"{name} cannot be reshaped", expected=old, found=new))
                 return
-            self.table.reshaped[param.name] = f"{tuple(old.shape)} -> {tuple(new.shape)}"
-        if old.dtype != new.dtype:
-            alike = any({old.dtype, new.dtype} <= kinds for kinds in (_FLOATS, _INTEGERS))
+            self.table.reshaped[param.name] = f"{old} -> {new}"
+        if param.dtype != value.dtype:
+            alike = any({param.dtype, value.dtype} <= kinds for kinds in (_FLOATS, _INTEGERS))
             if self._strict or not alike:
                 self._wrong.append(
                     ShapeError(f"{name} should have the same type", expected=param.dtype, found=value.dtype)
                 )
                 return
-            held = held.to(old.dtype)
             self.table.cast[param.name] = f"{value.dtype} -> {param.dtype}"
-        self.updates.append((param, value._wrapped(held) if held is not new else value))
+        self.updates.append((param, value))
 
     def raise_findings(self) -> None:
         """Raise one error for all that does not fit."""
@@ -223,6 +202,25 @@ class _Plan:
             raise first
         lines = [str(e).replace("\n", ";") for e in self._wrong]
         collect(type(first), "parameters do not fit the network; nothing was loaded", lines)  # type: ignore[arg-type]
+
+
+class _Endings:
+    """Names by their ends."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._sorted = sorted((name[::-1], place, name) for place, name in enumerate(names))
+
+    def prefix(self, ending: str, refused: str) -> str | None:
+        """What stands before an ending in the first name that has it, where that is not what is refused."""
+        backwards = ending[::-1]
+        at, best = bisect_left(self._sorted, (backwards, -1, "")), None
+        while at < len(self._sorted) and self._sorted[at][0].startswith(backwards):
+            _, place, name = self._sorted[at]
+            prefix = name[: len(name) - len(ending)]
+            if prefix != refused and (best is None or place < best[0]):
+                best = place, prefix
+            at += 1
+        return best[1] if best is not None else None
 
 
 def _only_ones_behind(old: tuple[int, ...], new: tuple[int, ...]) -> bool:

@@ -229,9 +229,9 @@ class ModelCheckpoint(Callback):
         if (config.save_checkpoint_steps or config.save_checkpoint_seconds) and params.cur_step_num != self._last_step:
             self._save(params)
         if config.async_save:
-            from evergraph.mindspore.serialization import files
+            from evergraph.mindspore.serialization.behind import PENDING
 
-            files._PENDING.wait()
+            PENDING.wait()
 
     def _due(self, params: Any) -> bool:
         config = self._config
