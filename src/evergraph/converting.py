@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from evergraph.checkpoint import Checkpoint, edit
+from evergraph.crossing import Crossing, cross, decide, gathered
 from evergraph.errors import ConversionError, UsageError, collect, printable
 from evergraph.formats import File, by_name, by_target
 from evergraph.formats.opening import open_checkpoint
@@ -30,6 +31,7 @@ class Converted:
         dropped: names that were left out, as asked.
         losses: what the target does not carry.
         notes: what it carries in another form.
+        crossing: how names crossed from one framework to another, where they did.
     """
 
     source: str
@@ -41,12 +43,14 @@ class Converted:
     dropped: tuple[str, ...]
     losses: tuple[str, ...]
     notes: tuple[str, ...]
+    crossing: Crossing | None = None
 
     def lines(self) -> list[str]:
         """What was done, in words."""
         found = [f"{self.tensors} tensors as {self.format}"]
         found += [f"renamed {printable(a)} -> {printable(b)}" for a, b in self.renamed]
         found += [f"left out {printable(n)}" for n in self.dropped]
+        found += self.crossing.lines() if self.crossing is not None else []
         return [*found, *(f"lost {line}" for line in self.losses), *self.notes]
 
     def report(self) -> dict[str, Any]:
@@ -54,7 +58,8 @@ class Converted:
         found: dict[str, Any] = {n: getattr(self, n) for n in ("source", "target", "format", "tensors")}
         found["files"] = [{"uri": f.location.shown, "bytes": f.size} for f in self.files]
         found["renamed"] = dict(self.renamed)
-        return found | {n: list(getattr(self, n)) for n in ("dropped", "losses", "notes")}
+        found |= {n: list(getattr(self, n)) for n in ("dropped", "losses", "notes")}
+        return found | ({"crossing": self.crossing.report()} if self.crossing is not None else {})
 
 
 def convert(
@@ -65,6 +70,9 @@ def convert(
     rename: Rules | None = None,
     only: str | Iterable[str] | None = None,
     drop: str | Iterable[str] | None = None,
+    names: str | None = None,
+    model: Any = None,
+    rules: Any = None,
     lossy: bool = False,
     dry_run: bool = False,
     checksum: bool = False,
@@ -73,13 +81,20 @@ def convert(
 ) -> Converted:
     """Carry a checkpoint into another format, in bounded memory; nothing that the target can hold is lost.
 
+    Between the formats of two frameworks, names and layouts become those of the target's framework (docs/convert.md).
+
     Args:
-        source: a URI of any format, or a checkpoint.
+        source: a URI of any format, a checkpoint, a torch.nn.Module, a MindSpore Cell, or a state dict.
         target: where to; its ending names the format where `to` does not, and a name without one is a prefix.
         to: name of the format.
-        rename: a mapping, a TOML file, or rules such as `"^arg:="` (a regular expression, `=`, what it becomes).
+        rename: a mapping, a TOML file, or rules such as `"^arg:="` (a regular expression, `=`, what it becomes), for
+            the source's names.
         only: shell patterns of names to keep.
         drop: shell patterns of names to leave out.
+        names: whose names the target gets: "torch", "mindspore", "mxnet" (Module's), "gluon", FROM:TO, or "keep";
+            where not given, those of the target's format, if it is a framework's.
+        model: what tells the network's structure: a torch.nn.Module, a Cell, an MXNet Symbol, or `net-symbol.json`.
+        rules: a TOML file, or a mapping, that says kinds of layers and names of the target.
         lossy: go on where the target cannot carry everything.
         dry_run: plan, and write nothing.
         checksum: keep a checksum of each tensor beside the target.
@@ -88,17 +103,26 @@ def convert(
 
     Raises:
         ConversionError: listing what the target cannot carry, unless `lossy` or `dry_run`.
+        UsageError: names that would stand twice, rules that fit nothing, unknown words.
 
     >>> import numpy as np, tempfile, os
     >>> path = os.path.join(tempfile.mkdtemp(), "w.safetensors")
     >>> convert(Checkpoint({"arg:w": np.zeros(3, "float32")}), path, rename=["^arg:="]).lines()
     ['1 tensors as safetensors', 'renamed arg:w -> w']
     """
-    opened = source if isinstance(source, Checkpoint) else open_checkpoint(source, **(read_options or {}))
+    opened, told = gathered(source) or (open_checkpoint(source, **(read_options or {})), None)
+    model = told if model is None else model
     chosen = edit.select(opened, only, drop) if only or drop else opened
     new = _renamed(chosen, rename)
+    pairs = tuple((a, b) for a, b in zip(chosen, new, strict=True) if a != b)
     location = locate(target)
     form = by_name(to) if to is not None else target_format(location, new)
+    way = decide(names, new, form.name, model)
+    crossing = None
+    if way is not None:
+        new, crossing = cross(new, *way, model=model, rules=rules)
+    elif rules is not None:
+        raise UsageError("rules were given, and no names cross", fix="say whose names the target gets: names=, --names")
     layout = form.plan(new, location, **options)
     if not lossy and not dry_run:
         collect(
@@ -110,11 +134,9 @@ def convert(
         )
     if not dry_run:
         layout = save(new, location.uri, to=form.name, lossy=True, checksum=checksum, **options)
-    pairs = tuple((a, b) for a, b in zip(chosen, new, strict=True) if a != b)
     left = tuple(n for n in opened if n not in chosen)
-    return Converted(
-        opened.name, location.shown, form.name, layout.files, len(new), pairs, left, layout.losses, layout.notes
-    )
+    told_of = (pairs, left, layout.losses, layout.notes, crossing)
+    return Converted(opened.name, location.shown, form.name, layout.files, len(new), *told_of)
 
 
 def target_format(target: Location, checkpoint: Checkpoint) -> Any:

@@ -17,6 +17,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--only", metavar="PATTERN", action="append", help="keep only names like this (shell pattern)")
     parser.add_argument("--drop", metavar="PATTERN", action="append", help="leave out names like this (shell pattern)")
+    parser.add_argument(
+        "--names",
+        metavar="WHOSE",
+        help="whose names the target gets: torch, mindspore, mxnet, gluon, FROM:TO, or keep; the target format's own "
+        "where not given",
+    )
+    parser.add_argument("--model", metavar="SYMBOL", help="MXNet symbol file that tells the network's structure")
+    parser.add_argument("--rules", metavar="TOML", help="kinds of layers, names of the target, what to leave out")
     parser.add_argument("--lossy", action="store_true", help="go on where the target cannot carry everything")
     parser.add_argument("--dry-run", action="store_true", help="say what would be written, and write nothing")
     parser.add_argument("--checksum", action="store_true", help="keep a checksum of each tensor beside the target")
@@ -42,6 +50,9 @@ def run(args: argparse.Namespace, out: Output) -> int:
             rename=args.rename,
             only=args.only,
             drop=args.drop,
+            names=args.names,
+            model=args.model,
+            rules=args.rules,
             lossy=args.lossy,
             dry_run=args.dry_run,
             checksum=args.checksum,
@@ -52,6 +63,8 @@ def run(args: argparse.Namespace, out: Output) -> int:
     verb = "would write" if args.dry_run else "wrote"
     for file in done.files:
         out.line(f"{verb} {file.location.shown}" + (f", {human(file.size)}" if file.size is not None else ""))
+    if args.dry_run and done.crossing is not None:
+        out.table(done.crossing.table())
     for text in done.lines():
         out.line(f"  {text}")
     return 0
