@@ -105,6 +105,7 @@ class Operator:
         self.open_ended: bool = False
         self.wants_run = self.wants_subgraphs = False
         self._parameter_shapes: Callable[[Params, Any], dict[str, Any]] | None = None
+        self.quick: Callable[..., Callable[..., Any] | None] | None = None
         self._complete: Callable[[Params, list[Dims]], Params] | None = None
         self.sparse_bodies: dict[tuple[str, ...], Callable[..., Any]] = {}
         self.sparse_results: dict[tuple[str, ...], str | Callable[[Params], str]] = {}
@@ -268,6 +269,17 @@ class Operator:
     ) -> Callable[[Params, Any], dict[str, Any]]:
         """Decorates the function (params, shape of the first input) -> shapes of the inputs that follow from it."""
         self._parameter_shapes = rule
+        return rule
+
+    def quickened(self, rule: Callable[..., Callable[..., Any] | None]) -> Callable[..., Callable[..., Any] | None]:
+        """Decorates the function (params, recorded, *tensors) -> a quicker computation for tensors like these, or None.
+
+        `mx.nd` asks for it at the first call with some parameters, and calls what it got for all dense, contiguous
+        tensors of the same types and numbers of axes: what depends on these alone is found out once. The computation's
+        result is contiguous and shares no memory with its inputs; where it cannot be made, it raises what torch
+        raises, and the body is asked. With `recorded` it must have the body's gradients too.
+        """
+        self.quick = rule
         return rule
 
     def completes(self, rule: Callable[[Params, list[Dims]], Params]) -> Callable[[Params, list[Dims]], Params]:

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
+from evergraph.mxnet.base import _Null
 from evergraph.mxnet.context import Context, current_context
 
-__all__ = ["Array", "Mark", "holds", "leaf_of", "wrap"]
+__all__ = ["Array", "Mark", "holds", "leaf_of", "read_context", "wrap"]
 
 _CLASSES: dict[type, Any] = {}
 _Class = TypeVar("_Class", bound=type)
@@ -86,3 +87,17 @@ def leaf_of(value: Any) -> Any:
     if isinstance(value, torch.Tensor):
         return value.data.requires_grad_()
     return value.with_data(value.data.data.requires_grad_())
+
+
+def read_context(text: Any) -> Context:
+    """The context that a `ctx` argument stands for: a context, "cpu(0)", or nothing for the default.
+
+    >>> read_context("cpu(1)"), read_context(None)
+    (cpu(1), cpu(0))
+    """
+    if isinstance(text, Context):
+        return text
+    if text is None or text is _Null or text == "":
+        return current_context()
+    kind, _, index = str(text).partition("(")
+    return Context(kind, int(index.rstrip(")") or 0))

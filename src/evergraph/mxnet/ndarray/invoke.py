@@ -16,7 +16,7 @@ from evergraph.ops.rules import same_dtype
 from evergraph.ops.sparse import compute, is_sparse
 from evergraph.tensors import dtype as element_type
 
-__all__ = ["explained", "invoke", "own", "require_unrecorded", "type_name"]
+__all__ = ["explained", "invoke", "linked", "own", "require_unrecorded", "type_name", "write"]
 
 
 def invoke(op: Operator, inputs: Sequence[Array], params: Params, out: Any = None, ctx: Context | None = None) -> Any:
@@ -50,9 +50,9 @@ def invoke(op: Operator, inputs: Sequence[Array], params: Params, out: Any = Non
             found = _computed(op, values, params, device, tracked)
     results = list(found)[: op.visible_outputs(params)] if isinstance(found, (tuple, list)) else [found]
     if tracked:
-        results = [_linked(r, values) for r in results]
+        results = [linked(r, values) for r in results]
     if out is not None:
-        return _write(op, out, results)
+        return write(op, out, results)
     arrays = [wrap(own(r, values), device) for r in results]
     return arrays[0] if len(arrays) == 1 and not isinstance(found, list) else arrays
 
@@ -86,7 +86,8 @@ class _ZeroLink(torch.autograd.Function):
         return (None,) * (ctx.count + 1)
 
 
-def _linked(result: Any, values: list[Any]) -> Any:
+def linked(result: Any, values: Sequence[Any]) -> Any:
+    """A recorded result; where autograd does not see it depend on its inputs, as one whose gradient is 0."""
     if not isinstance(result, torch.Tensor) or result.requires_grad or not result.is_floating_point():
         return result
     sources = [v if isinstance(v, torch.Tensor) else v.data for v in values]
@@ -165,7 +166,13 @@ def require_unrecorded(out: Any) -> None:
             )
 
 
-def _write(op: Operator, out: Any, results: list[Any]) -> Any:
+def write(op: Operator, out: Any, results: list[Any]) -> Any:
+    """Put an operator's results into the arrays that were given for them; returns these.
+
+    Raises:
+        OperatorError: fewer arrays than results.
+        ShapeError: a result has another shape or type than its array.
+    """
     targets = out if isinstance(out, (list, tuple)) else [out]
     if len(targets) < len(results):
         raise OperatorError(

@@ -53,6 +53,14 @@ def take(a, indices, *, axis: int = 0, mode: Literal["clip", "raise", "wrap"] = 
     return found if flat else found.reshape(*a.shape[:at], *indices.shape, *a.shape[at + 1 :])
 
 
+@take.quickened
+def _take_quickly(p: Any, recorded: bool, a: Any, indices: Any) -> Any:
+    select, at = torch.index_select, normalize_axes(p.axis, a.dim())[0]
+    if indices.dim() != 1 or p.mode != "clip":
+        return None
+    return lambda x, i: select(x, at, i.long().clamp(0, x.shape[at] - 1))
+
+
 def _row_taken(p: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], list[Dims]]:
     shape = unify(ins[1], outs[0], "the positions")
     return [ins[0], shape], [shape]
@@ -104,6 +112,21 @@ def pick(data, index, *, axis: int | None = -1, keepdims: bool = False, mode: Li
     return found if keepdims or data.dim() == 1 else found.squeeze(at)
 
 
+@pick.quickened
+def _pick_quickly(p: Any, recorded: bool, data: Any, index: Any) -> Any:
+    gather, rank = torch.gather, data.dim()
+    if rank < 2 or _pick_axis(p.axis, rank) != rank - 1 or index.dim() != rank - 1 or p.mode != "clip" or p.keepdims:
+        return None
+
+    def picked(x: Any, i: Any) -> Any:
+        *rows, size = x.shape
+        if i.shape != (*rows,):
+            raise ValueError(i.shape)
+        return gather(x, -1, i.long().clamp(0, size - 1).unsqueeze(-1)).squeeze(-1)
+
+    return picked
+
+
 def one_hot_rows(index: Any, depth: int, on: float, off: float, dtype: Any) -> Any:
     """Rows of `off` with `on` at each position; a position outside leaves its row as it is."""
     hit = index.to(torch.int64).unsqueeze(-1) == torch.arange(depth, device=index.device)
@@ -122,6 +145,14 @@ def one_hot_rows(index: Any, depth: int, on: float, off: float, dtype: Any) -> A
 def one_hot(indices, *, depth: int, on_value: Double = 1.0, off_value: Double = 0.0, dtype: Number = "float32"):
     """A new last axis of length `depth` with `on_value` at the position and `off_value` elsewhere."""
     return one_hot_rows(indices, depth, on_value, off_value, torch_dtype(dtype))
+
+
+@one_hot.quickened
+def _one_hot_quickly(p: Any, recorded: bool, indices: Any) -> Any:
+    if (p.on_value, p.off_value) != (1, 0) or recorded:
+        return None
+    places, kind = torch.arange(p.depth, device=indices.device), torch_dtype(p.dtype)
+    return lambda i: (i.long().unsqueeze(-1) == places).to(kind)
 
 
 def _like_second(p: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], list[Dims]]:

@@ -17,6 +17,12 @@ def Concat(*data, num_args: int, dim: int = 1):
     return torch.cat(data, normalize_axes(dim, data[0].dim())[0])
 
 
+@Concat.quickened
+def _concat_quickly(p: Any, recorded: bool, *data: Any) -> Any:
+    join, at = torch.cat, normalize_axes(p.dim, data[0].dim())[0]
+    return lambda *parts: join(parts, at)
+
+
 def _stacked(p: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], list[Dims]]:
     shape: Dims = None
     for each in ins:
@@ -35,6 +41,12 @@ def _stacked(p: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], lis
 def stack(*data, axis: int = 0, num_args: int):
     """Arrays of one shape joined along a new axis."""
     return torch.stack(data, axis)
+
+
+@stack.quickened
+def _stack_quickly(p: Any, recorded: bool, *data: Any) -> Any:
+    join, at = torch.stack, p.axis
+    return lambda *parts: join(parts, at)
 
 
 def _channel_sizes(p: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], list[Dims]]:

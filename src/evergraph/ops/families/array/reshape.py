@@ -164,6 +164,17 @@ def Reshape(
     return data.reshape(reshaped(sizes, shape, reverse) if shape else _retargeted(sizes, target_shape, keep_highest))
 
 
+@Reshape.quickened
+def _reshape_quickly(p: Any, recorded: bool, data: Any) -> Any:
+    shape = p.shape
+    copied: Any = torch.view_copy
+    if not shape or p.reverse:
+        return None
+    if min(shape) > 0 or (min(shape) == -1 and 0 not in shape and shape.count(-1) == 1):
+        return lambda x: copied(x, shape)
+    return lambda x: copied(x, reshaped(x.shape, shape))
+
+
 def _span(begin: int | None, end: int | None, rank: int) -> tuple[int, int]:
     first = 0 if begin is None else begin + rank if begin < 0 else begin
     last = rank if end is None else end + rank if end < 0 else end
@@ -228,6 +239,12 @@ def transpose(data, *, axes: Axes = ()):
     return data.permute(_order(axes, data.dim()))
 
 
+@transpose.quickened
+def _transpose_quickly(p: Any, recorded: bool, data: Any) -> Any:
+    copied, order = torch.permute_copy, _order(p.axes, data.dim())
+    return lambda x: copied(x, order)
+
+
 def _swapped(p: Any, data: Any) -> Dims:
     sizes = list(data)
     first, second = normalize_axes(p.dim1, len(sizes))[0], normalize_axes(p.dim2, len(sizes))[0]
@@ -239,6 +256,12 @@ def _swapped(p: Any, data: Any) -> Dims:
 def SwapAxis(data, *, dim1: int = 0, dim2: int = 0):
     """Two axes of data exchanged."""
     return data.transpose(normalize_axes(dim1, data.dim())[0], normalize_axes(dim2, data.dim())[0])
+
+
+@SwapAxis.quickened
+def _swap_quickly(p: Any, recorded: bool, data: Any) -> Any:
+    copied, dim1, dim2 = torch.transpose_copy, p.dim1, p.dim2
+    return lambda x: copied(x, dim1, dim2)
 
 
 def _place(axis: int, rank: int) -> int:
@@ -263,6 +286,12 @@ def expand_dims(data, *, axis: int):
     return data.unsqueeze(_place(axis, data.dim()))
 
 
+@expand_dims.quickened
+def _expand_quickly(p: Any, recorded: bool, data: Any) -> Any:
+    copied, at = torch.unsqueeze_copy, _place(p.axis, data.dim())
+    return lambda x: copied(x, at)
+
+
 def _squeezed(p: Any, data: Any) -> Dims:
     if p.axis is None:
         return None if not known(data) else tuple(d for d in data if d != 1) or (1,)
@@ -283,6 +312,22 @@ def squeeze(data, *, axis: Axes | None = None):
     if any(sizes[i] != 1 for i in axes):
         raise ShapeError("squeeze removes only axes of length 1", found=f"axes {axes} of {tuple(sizes)}")
     return data.reshape([d for i, d in enumerate(sizes) if i not in axes] or [1])
+
+
+@squeeze.quickened
+def _squeeze_quickly(p: Any, recorded: bool, data: Any) -> Any:
+    rank = data.dim()
+    axes = () if p.axis is None else normalize_axes(p.axis, rank)
+    if len(axes) != 1 or rank == 1:
+        return None
+    copied, at = torch.select_copy, axes[0]
+
+    def dropped(x: Any) -> Any:
+        if x.shape[at] != 1:
+            raise ValueError(at)
+        return copied(x, at, 0)
+
+    return dropped
 
 
 _UNUSED = "1.3.1 to 1.5.1 list it; it never changed anything"

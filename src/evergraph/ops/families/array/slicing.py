@@ -3,6 +3,7 @@
 from typing import Any
 
 from evergraph.errors import ShapeError
+from evergraph.ops.lazy import torch
 from evergraph.ops.registry import operator
 from evergraph.ops.rules import Dims, first_dtype, mapped, normalize_axes, unify
 from evergraph.ops.types import Double, Shape
@@ -86,6 +87,14 @@ def slice_(data, *, begin: Shape, end: Shape, step: Shape = ()):
     return found.flip(turned) if turned else found
 
 
+@slice_.quickened
+def _slice_quickly(p: Any, recorded: bool, data: Any) -> Any:
+    steps = _checked(p.begin, p.end, p.step, data.dim())
+    index = tuple(slice(b, e, s) for b, e, s in zip(p.begin, p.end, steps, strict=True))
+    ordered = torch.contiguous_format
+    return None if min(steps, default=1) < 0 else lambda x: x[index].clone(memory_format=ordered)
+
+
 def _one(begin: int, end: int | None, size: int) -> tuple[int, int]:
     if size == 0:
         return 0, 0
@@ -120,6 +129,17 @@ def slice_axis(data, *, axis: int, begin: int, end: int | None):
     at = normalize_axes(axis, data.dim())[0]
     first, last = _one(begin, end, data.size(at))
     return data.narrow(at, first, last - first)
+
+
+@slice_axis.quickened
+def _slice_axis_quickly(p: Any, recorded: bool, data: Any) -> Any:
+    copied, at, begin, end = torch.slice_copy, normalize_axes(p.axis, data.dim())[0], p.begin, p.end
+
+    def cut(x: Any) -> Any:
+        first, last = _one(begin, end, x.shape[at])
+        return copied(x, at, first, last)
+
+    return cut
 
 
 def _like(p: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], list[Dims]]:

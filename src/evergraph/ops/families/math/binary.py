@@ -111,7 +111,10 @@ def binary(
     body = free if broadcasts else paired
     body.__doc__, body.__name__ = doc, name.lstrip("_")
     rule: ShapeRule = broadcast if broadcasts else elementwise
-    return register(Operator(name, body, aliases=aliases, shape=rule))
+    found = Operator(name, body, aliases=aliases, shape=rule)
+    if broadcasts:
+        found.quickened(lambda _p, _recorded, lhs, _rhs: function if lhs.is_floating_point() else None)
+    return register(found)
 
 
 def _family(

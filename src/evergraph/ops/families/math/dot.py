@@ -83,6 +83,16 @@ def dot(lhs, rhs, *, transpose_a: bool = False, transpose_b: bool = False, forwa
     return torch.mm(left, right).reshape((*kept, *other) or (1,))
 
 
+@dot.quickened
+def _dot_quickly(p: Any, recorded: bool, lhs: Any, rhs: Any) -> Any:
+    if not lhs.dim() == rhs.dim() == 2 or p.forward_stype not in (None, "default"):
+        return None
+    product, left, right = torch.mm, p.transpose_a, p.transpose_b
+    if left or right:
+        return lambda a, b: product(a.t() if left else a, b.t() if right else b)
+    return product
+
+
 def _batched(p: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], list[Dims]]:
     lhs, rhs = ins
     if lhs is None or rhs is None:

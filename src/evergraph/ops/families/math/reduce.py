@@ -12,7 +12,7 @@ from evergraph.ops.rules import Dims, dtype_from, forward, reduce, reduced_axes,
 from evergraph.ops.schema import Operator
 from evergraph.ops.types import Axes
 
-__all__ = ["product", "reduction"]
+__all__ = ["greatest", "least", "product", "reduction"]
 
 
 def _merged(data: Any, axes: tuple[int, ...]) -> Any:
@@ -79,13 +79,15 @@ def _extreme_gradient(saved: Any, grad: Any) -> Any:
 
 
 @with_gradient(_extreme_gradient)
-def _max(data: Any, axes: tuple[int, ...]) -> Any:
-    return torch.amax(_filled(data), axes)
+def greatest(data: Any, axes: tuple[int, ...]) -> Any:
+    """The greatest value over axes; every position that has it gets the gradient."""
+    return torch.amax(data, axes)
 
 
 @with_gradient(_extreme_gradient)
-def _min(data: Any, axes: tuple[int, ...]) -> Any:
-    return torch.amin(_filled(data), axes)
+def least(data: Any, axes: tuple[int, ...]) -> Any:
+    """The least value over axes; every position that has it gets the gradient."""
+    return torch.amin(data, axes)
 
 
 def _filled(data: Any) -> Any:
@@ -94,8 +96,38 @@ def _filled(data: Any) -> Any:
     return data
 
 
+def _quickly(reduce: Callable[[], Any], differentiable: bool, by_axis: bool = False) -> Callable[..., Any]:
+    """The quick computation of a reduction of floating numbers by torch's own function.
+
+    Args:
+        reduce: gives torch's function of (tensor, axes, keepdims).
+        differentiable: whether its gradient is MXNet's.
+        by_axis: whether it takes one axis instead of axes.
+    """
+
+    def rule(p: Any, recorded: bool, data: Any) -> Any:
+        axes, keepdims = reduced_axes(p.axis, p.get("exclude", False), data.dim()), p.keepdims
+        whole = len(axes) == data.dim() and not keepdims
+        if not axes or not data.is_floating_point() or (recorded and (whole or not differentiable)):
+            return None
+        function = reduce()
+        if by_axis:
+            (axis, *others) = axes
+            return None if whole or others else lambda x: function(x, axis, keepdims)
+        if whole:
+            # nothing is recorded, so the shape may be set in place; a view would cost a copy of the value
+            return lambda x: function(x, axes, False).resize_(1)
+        return lambda x: function(x, axes, keepdims)
+
+    return rule
+
+
 def reduction(
-    name: str, function: Callable[[Any, tuple[int, ...]], Any], doc: str, aliases: tuple[str, ...] = ()
+    name: str,
+    function: Callable[[Any, tuple[int, ...]], Any],
+    doc: str,
+    aliases: tuple[str, ...] = (),
+    quick: Callable[..., Any] | None = None,
 ) -> Operator:
     """Register a reduction of one input named data.
 
@@ -104,6 +136,7 @@ def reduction(
         function: (tensor, axes) -> the tensor without these axes.
         doc: documentation.
         aliases: other names.
+        quick: rule of its quick computation; see `Operator.quickened`.
     """
 
     def body(data: Any, *, axis: Axes | None = None, keepdims: bool = False, exclude: bool = False) -> Any:
@@ -114,16 +147,48 @@ def reduction(
         return _result(value, data, axes, keepdims) if keepdims or len(axes) == rank else value
 
     body.__doc__, body.__name__ = doc, name
-    return register(Operator(name, body, aliases=aliases, shape=reduce))
+    found = Operator(name, body, aliases=aliases, shape=reduce)
+    found.quick = quick
+    return register(found)
 
 
-reduction("sum", _sum, "The sum over axes, in the input's type.", ("_sparse_sum", "sum_axis"))
-reduction("mean", _mean, "The mean over axes, in the input's type; of integers, cut towards 0.", ("_sparse_mean",))
-reduction("prod", product, "The product over axes, in the input's type; the gradient is the product by the factor.")
+reduction(
+    "sum",
+    _sum,
+    "The sum over axes, in the input's type.",
+    ("_sparse_sum", "sum_axis"),
+    _quickly(lambda: torch.sum, True),
+)
+reduction(
+    "mean",
+    _mean,
+    "The mean over axes, in the input's type; of integers, cut towards 0.",
+    ("_sparse_mean",),
+    _quickly(lambda: torch.mean, True),
+)
+reduction(
+    "prod",
+    product,
+    "The product over axes, in the input's type; the gradient is the product by the factor.",
+    (),
+    _quickly(lambda: torch.prod, False, by_axis=True),
+)
 reduction("nansum", _nansum, "The sum over axes of what is not NaN.")
 reduction("nanprod", _nanprod, "The product over axes of what is not NaN.")
-reduction("max", _max, "The greatest value over axes; every position that has it gets the gradient.", ("max_axis",))
-reduction("min", _min, "The least value over axes; every position that has it gets the gradient.", ("min_axis",))
+reduction(
+    "max",
+    lambda data, axes: greatest(_filled(data), axes),
+    "The greatest value over axes; every position that has it gets the gradient.",
+    ("max_axis",),
+    _quickly(lambda: torch.amax, False),
+)
+reduction(
+    "min",
+    lambda data, axes: least(_filled(data), axes),
+    "The least value over axes; every position that has it gets the gradient.",
+    ("min_axis",),
+    _quickly(lambda: torch.amin, False),
+)
 reduction("_square_sum", lambda data, axes: _sum(data * data, axes), "The sum of squares over axes.")
 
 
@@ -160,6 +225,14 @@ def norm(
     return _result(value, data, axes, keepdims).to(torch_dtype(out_dtype) if out_dtype else data.dtype)
 
 
+@norm.quickened
+def _norm_quickly(p: Any, recorded: bool, data: Any) -> Any:
+    if p.out_dtype or p.ord not in (1, 2):
+        return None
+    measure, order = torch.linalg.vector_norm, p.ord
+    return _quickly(lambda: lambda x, axes, keepdims: measure(x, order, axes, keepdims), False)(p, recorded, data)
+
+
 def _searched(p: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], list[Dims]]:
     shape = ins[0]
     if shape is None:
@@ -192,6 +265,19 @@ def argmax(data, *, axis: int | None = None, keepdims: bool = False):
     return _position(torch.argmax, data, axis, keepdims)
 
 
+def _search_quickly(search: Callable[[], Any]) -> Callable[..., Any]:
+    def rule(p: Any, recorded: bool, data: Any) -> Any:
+        if p.axis is None or data.dim() < 2:
+            return None
+        find, at, keepdims, kind = search(), reduced_axes(p.axis, False, data.dim())[0], p.keepdims, data.dtype
+        return lambda x: find(x, at, keepdims).to(kind)
+
+    return rule
+
+
+argmax.quickened(_search_quickly(lambda: torch.argmax))
+
+
 @operator(shape=_searched)
 def argmin(data, *, axis: int | None = None, keepdims: bool = False):
     """Position of the least value along an axis (of the flattened array without one), the first of equals.
@@ -199,6 +285,9 @@ def argmin(data, *, axis: int | None = None, keepdims: bool = False):
     It is given in the type of data. NaN counts as the least.
     """
     return _position(torch.argmin, data, axis, keepdims)
+
+
+argmin.quickened(_search_quickly(lambda: torch.argmin))
 
 
 def _channel(_: Any, data: Any) -> Any:

@@ -207,3 +207,9 @@ def clip(data, *, a_min: float, a_max: float):
     if not data.is_floating_point():
         a_min, a_max = int(a_min), int(a_max)
     return torch.clamp(data, a_min, a_max)
+
+
+@clip.quickened
+def _clip_quickly(p: Any, recorded: bool, data: Any) -> Any:
+    clamp, low, high = torch.clamp, p.a_min, p.a_max
+    return (lambda x: clamp(x, low, high)) if data.is_floating_point() else None

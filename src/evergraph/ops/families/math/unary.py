@@ -37,9 +37,9 @@ def unary(
 
     body = function if exact else of_floats
     body.__doc__, body.__name__ = doc, name.lstrip("_")
-    return register(
-        Operator(name, body, aliases=(f"_sparse_{name}",) if aliases is None else aliases, shape=elementwise)
-    )
+    found = Operator(name, body, aliases=(f"_sparse_{name}",) if aliases is None else aliases, shape=elementwise)
+    found.quickened(lambda _p, _recorded, data: function if data.is_floating_point() else None)
+    return register(found)
 
 
 def _digamma(data: Any) -> Any:

@@ -40,6 +40,11 @@ def Activation(data, *, act_type: Literal["relu", "sigmoid", "softrelu", "softsi
     return _ACTIVATIONS[act_type](data)
 
 
+@Activation.quickened
+def _activate_quickly(p: Any, recorded: bool, data: Any) -> Any:
+    return getattr(torch, p.act_type) if p.act_type in ("relu", "sigmoid", "tanh") else _ACTIVATIONS[p.act_type]
+
+
 @operator(shape=elementwise)
 def hard_sigmoid(data, *, alpha: float = 0.2, beta: float = 0.5):
     """The line alpha * x + beta, cut to the range 0 to 1; the gradient at both limits is 0."""
@@ -127,3 +132,9 @@ def LeakyReLU(
             return F.leaky_relu(data, (lower_bound + upper_bound) / 2)
         case _:
             return F.gelu(data, approximate="tanh" if act_type == "gelu_tanh" else "none")
+
+
+@LeakyReLU.quickened
+def _leaky_quickly(p: Any, recorded: bool, data: Any, *gamma: Any) -> Any:
+    leaky, slope = F.leaky_relu, p.slope
+    return (lambda x: leaky(x, slope)) if p.act_type == "leaky" else None

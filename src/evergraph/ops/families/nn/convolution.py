@@ -107,6 +107,16 @@ def Convolution(
     return convolve(data, weight, bias, kernel, stride, dilate, pad, num_group, layout)
 
 
+@Convolution.quickened
+def _convolve_quickly(p: Any, recorded: bool, data: Any, weight: Any, bias: Any = None) -> Any:
+    rank = len(p.kernel)
+    if data.dim() != rank + 2 or p.layout in CHANNELS_LAST:
+        return None
+    compute, groups, none = torch.convolution, p.num_group, (0,) * rank
+    steps, pads, dilates = spread(p.stride, rank, 1), spread(p.pad, rank, 0), spread(p.dilate, rank, 1)
+    return lambda x, w, b=None: compute(x, w, b, steps, pads, dilates, False, none, groups)
+
+
 @operator(shape=_convolved, optional={"bias": lambda p: not p.no_bias})
 def Convolution_v1(
     data,

@@ -39,6 +39,14 @@ def FullyConnected(data, weight, bias=None, *, num_hidden: int, no_bias: bool = 
     return F.linear(data, weight, bias)
 
 
+@FullyConnected.quickened
+def _connected_quickly(p: Any, recorded: bool, data: Any, *weights: Any) -> Any:
+    linear = F.linear
+    if not p.flatten or data.dim() == 2:
+        return linear
+    return (lambda x, *w: linear(x.flatten(1), *w)) if data.dim() > 2 else None
+
+
 @FullyConnected.parameter_shapes
 def _connected_weights(p: Any, data: Any) -> dict[str, Any]:
     inside = data[1:] if p.flatten else data[-1:]
@@ -80,6 +88,12 @@ def Embedding(
     """
     rows = data.long().clamp(0, weight.shape[0] - 1)
     return torch.embedding(weight, rows, -1, False, sparse_grad and run.sparse_gradients)
+
+
+@Embedding.quickened
+def _looked_up_quickly(p: Any, recorded: bool, data: Any, weight: Any) -> Any:
+    embedding = torch.embedding
+    return None if p.sparse_grad else lambda x, w: embedding(w, x.long().clamp(0, len(w) - 1))
 
 
 @operator("_contrib_SparseEmbedding", shape=_looked_up, dtype=_looked_up_type)

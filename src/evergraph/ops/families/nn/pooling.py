@@ -182,6 +182,24 @@ def Pooling(
     return last(out, layout)
 
 
+@Pooling.quickened
+def _pool_quickly(p: Any, recorded: bool, data: Any) -> Any:
+    rank = len(p.kernel)
+    if p.layout in CHANNELS_LAST or data.dim() != 4 or p.pool_type not in ("max", "avg"):
+        return None
+    if p.global_pool:
+        return (lambda x: x.mean((2, 3), True)) if p.pool_type == "avg" else None
+    steps, pads = spread(p.stride, rank, 1), spread(p.pad, rank, 0)
+    kernel, counted = p.kernel, p.count_include_pad is not False
+    if rank != 2 or p.pooling_convention != "valid" or any(2 * q > k for q, k in zip(pads, kernel, strict=True)):
+        return None
+    if p.pool_type == "max":
+        largest = torch.max_pool2d
+        return lambda x: largest(x, kernel, steps, pads)
+    average = F.avg_pool2d
+    return lambda x: average(x, kernel, steps, pads, False, counted)
+
+
 def _unfolded(x: Any, kernel: tuple[int, ...], stride: tuple[int, ...]) -> Any:
     for axis, (k, s) in enumerate(zip(kernel, stride, strict=True), 2):
         x = x.unfold(axis, k, s)

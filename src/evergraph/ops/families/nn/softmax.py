@@ -72,6 +72,19 @@ def softmax(
     return torch.softmax(kept, axis).masked_fill(beyond, 0).to(out)
 
 
+def _quickly(function: Any) -> Any:
+    def rule(p: Any, recorded: bool, data: Any, length: Any = None) -> Any:
+        if length is not None or p.temperature is not None or p.dtype is not None or not data.is_floating_point():
+            return None
+        compute, axis = function(), p.axis
+        return lambda x: compute(x, axis)
+
+    return rule
+
+
+softmax.quickened(_quickly(lambda: torch.softmax))
+
+
 @operator(shape=elementwise, dtype=_typed)
 def softmin(
     data,
@@ -100,6 +113,9 @@ def log_softmax(
         return torch.log_softmax(data, axis)
     data, out = _prepared(data, temperature, dtype)
     return torch.log_softmax(data, axis).to(out)
+
+
+log_softmax.quickened(_quickly(lambda: torch.log_softmax))
 
 
 def _of_first(_: Any, ins: list[str | None], outs: list[str | None]) -> tuple[list[str | None], list[str | None]]:

@@ -7,8 +7,7 @@ from typing import Any, Literal
 
 from evergraph.errors import OperatorError, ShapeError
 from evergraph.ops.dtypes import torch_dtype
-from evergraph.ops.families.math.reduce import product
-from evergraph.ops.gradients import with_gradient
+from evergraph.ops.families.math.reduce import greatest, least, product
 from evergraph.ops.lazy import torch
 from evergraph.ops.registry import operator, register
 from evergraph.ops.rules import Dims, DtypeRule, fixed_dtype, normalize_axes, unify
@@ -134,21 +133,6 @@ def _npi_mean(
     return mean.reshape(kept(a.shape, axes, keepdims)).to(kind)
 
 
-def _extreme_gradient(saved: Any, grad: Any) -> Any:
-    data, axes = saved.args
-    return spread(grad, data, axes) * (data == spread(saved.outputs[0], data, axes))
-
-
-@with_gradient(_extreme_gradient)
-def _greatest(data: Any, axes: tuple[int, ...]) -> Any:
-    return torch.amax(data, axes)
-
-
-@with_gradient(_extreme_gradient)
-def _least(data: Any, axes: tuple[int, ...]) -> Any:
-    return torch.amin(data, axes)
-
-
 def _extreme(
     name: str,
     function: Callable[..., Any],
@@ -176,7 +160,7 @@ def _extreme(
 
 _extreme(
     "_np_max",
-    _greatest,
+    greatest,
     lambda a, axes, keepdims: torch.amax(a, axes, keepdims),
     lambda a, b: torch.maximum(a, b),
     "The greatest value over axes; every position that has it gets the gradient. MXNet 2.0 calls it _npi_max.",
@@ -184,7 +168,7 @@ _extreme(
 )
 _extreme(
     "_np_min",
-    _least,
+    least,
     lambda a, axes, keepdims: torch.amin(a, axes, keepdims),
     lambda a, b: torch.minimum(a, b),
     "The least value over axes; every position that has it gets the gradient. MXNet 2.0 calls it _npi_min.",

@@ -1,0 +1,323 @@
+"""The short way of a call of `mx.nd`: no reading of arguments, no checks that an equal call has passed before.
+
+The first call with some parameters, on arrays of some types and ranks, goes the long way (`Caller`), which reads and
+checks everything. What it found out is kept as a plan: one function of tensors. Calls that are alike run the plan.
+
+This is measured in nanoseconds: locals instead of globals, no calls of our own, an array made without its constructor.
+What a plan cannot do is left to the long way, which also says better what is wrong.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+
+from evergraph.mxnet._state import STATE
+from evergraph.mxnet.context import Context
+from evergraph.mxnet.ndarray.base import _CLASSES, Array, read_context, wrap
+from evergraph.mxnet.ndarray.invoke import linked, own, write
+from evergraph.mxnet.random_streams import run_for
+
+if TYPE_CHECKING:
+    from evergraph.mxnet.ndarray.functions import Caller
+
+__all__ = ["Plan", "planned_many", "planned_none", "planned_one", "planned_two"]
+
+_MOST_KEPT = 2048
+_LEFT_TO_THE_LONG_WAY = (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError, KeyError)
+
+
+class Plan(NamedTuple):
+    """What equal calls share.
+
+    Attributes:
+        function: the computation on tensors.
+        fresh: whether its result never shares the inputs' memory.
+        visible: how many results others see; 0 where it is one tensor.
+    """
+
+    function: Callable[..., Any]
+    fresh: bool
+    visible: int
+
+
+def _prepared(caller: "Caller", args: tuple[Any, ...], kwargs: dict[str, Any], count: int) -> Plan | None:
+    """The plan for calls like this one; None where each call has to be read anew."""
+    op = caller.op
+    inputs, given = caller.split(args, kwargs)
+    if count != len(inputs) or not caller.keeps(given):
+        return None
+    params = caller.convert(given)
+    if op.variadic is None and op.input_names(params) != caller.inputs[:count]:
+        return None
+    recording = STATE.recording
+    values = [x._leaf if recording and x._leaf is not None else x._data for x in inputs]
+    if op.quick is not None:
+        function = op.quick(params, any(v.requires_grad for v in values), *values)
+        if function is not None:
+            return Plan(function, True, 0)
+    keywords = {**params, "run": run_for(inputs[0]._ctx, STATE.training)} if op.wants_run else params
+    several = op.outputs != 1
+    return Plan(partial(op.body, **keywords), False, op.visible_outputs(params) if several else 0)
+
+
+def _ordered(caller: "Caller", args: Any, kwargs: dict[str, Any], count: int) -> tuple[Any, dict[str, Any]] | None:
+    """A call whose arrays are named, with these as its first arguments; None where they do not follow each other."""
+    if len(args) > count:
+        return None
+    rest, found = dict(kwargs), list(args)
+    for name in caller.inputs[count:]:
+        value = rest.pop(name, None)
+        if value is None:
+            break
+        found.append(value)
+    return None if len(found) == count or any(isinstance(v, Array) for v in rest.values()) else (found, rest)
+
+
+def _keep(plans: dict[Any, Plan], key: Any, caller: "Caller", args: Any, kwargs: Any, count: int) -> None:
+    if any(isinstance(v, Array) for v in (*args[count:], *kwargs.values())):
+        return
+    try:
+        hash(key)
+    except TypeError:  # a list among the values
+        return
+    plan = _prepared(caller, args, kwargs, count)
+    if plan is not None:
+        if len(plans) >= _MOST_KEPT:
+            plans.clear()
+        plans[key] = plan
+
+
+def _several(found: Any, visible: int, values: list[Any], ctx: Any, tracked: bool) -> Any:
+    """The arrays of a body with several results."""
+    results = list(found)[:visible] if isinstance(found, (tuple, list)) else [found]
+    if tracked:
+        results = [linked(r, values) for r in results]
+    arrays = [wrap(own(r, values), ctx) for r in results]
+    return arrays[0] if len(arrays) == 1 and not isinstance(found, list) else arrays
+
+
+def _planned_without(caller: "Caller", args: tuple[Any, ...], kwargs: dict[str, Any], ctx: Context) -> Any:
+    """The computation without arrays for equal calls on a context; None where each call has to be read anew."""
+    op = caller.op
+    inputs, given = caller.split(args, kwargs)
+    if inputs or not caller.keeps(given) or ctx.torch_device.type != "cpu":
+        return None
+    if caller.makes:
+        given["ctx"] = str(ctx)
+    params = caller.convert(given)
+    keywords = {**params, "run": run_for(ctx, STATE.training)} if op.wants_run else params
+    return partial(op.body, **keywords) if op.outputs == 1 else None
+
+
+def planned_none(caller: "Caller") -> Callable[..., Any]:
+    """The function of an operator without inputs."""
+    dense: Any = _CLASSES[torch.Tensor]
+    state = STATE
+    plans: dict[Any, Any] = {}
+
+    def call(*args: Any, out: Any = None, name: str | None = None, **kwargs: Any) -> Any:  # noqa: ARG001
+        if out is not None:
+            return caller(args, kwargs, out)
+        ctx: Any = kwargs.get("ctx")
+        if ctx.__class__ is not Context:
+            ctx = read_context(ctx)
+        key = (state.training, ctx, args, *kwargs.items())
+        try:
+            return dense(plans[key](), ctx)
+        except _LEFT_TO_THE_LONG_WAY:
+            pass
+        result = caller(args, kwargs)
+        try:
+            hash(key)
+        except TypeError:  # a list among the values
+            return result
+        plan = _planned_without(caller, args, kwargs, ctx) if result.__class__ is dense else None
+        if plan is not None:
+            if len(plans) >= _MOST_KEPT:
+                plans.clear()
+            plans[key] = plan
+        return result
+
+    return call
+
+
+def planned_one(caller: "Caller") -> Callable[..., Any]:
+    """The function of an operator with one input."""
+    dense: Any = _CLASSES[torch.Tensor]
+    new, state, tensor = dense.__new__, STATE, torch.Tensor
+    plans: dict[Any, Plan] = {}
+    recorded: dict[Any, Plan] = {}
+
+    def call(data: Any = None, *args: Any, out: Any = None, name: str | None = None, **kwargs: Any) -> Any:  # noqa: ARG001
+        if data.__class__ is not dense or out is not None:
+            return caller(args if data is None else (data, *args), kwargs, out)
+        value = data._data
+        kept, leaf = plans, None
+        if state.recording:
+            leaf = data._leaf
+            if leaf is not None:
+                if not torch.is_grad_enabled():
+                    return caller((data, *args), kwargs)
+                kept = recorded
+        key = (value.dtype, value.ndim, args, *kwargs.items()) if kwargs else (value.dtype, value.ndim, args)
+        try:
+            function, fresh, visible = kept[key]
+            found = function(value if leaf is None else leaf)
+        except _LEFT_TO_THE_LONG_WAY:
+            return first(data, args, kwargs, kept, key)
+        if visible or found.__class__ is not tensor:
+            return _several(found, visible or 1, [leaf if leaf is not None else value], data._ctx, leaf is not None)
+        if not fresh and (found._is_view() or found.data_ptr() == value.data_ptr()):
+            found = own(found, (value,))
+        elif not found.is_contiguous():
+            found = found.contiguous()
+        array = new(dense)
+        array._ctx = data._ctx
+        if leaf is None:
+            array._data = found
+        else:
+            if not found.requires_grad:
+                found = linked(found, (leaf,))
+            if found.requires_grad:
+                array._leaf = found
+            array._data = found.data
+        return array
+
+    def first(data: Any, args: Any, kwargs: Any, kept: dict[Any, Plan], key: Any) -> Any:
+        """The long way; what it does not refuse is kept."""
+        result = caller((data, *args), kwargs)
+        _keep(kept, key, caller, (data, *args), kwargs, 1)
+        return result
+
+    return call
+
+
+def planned_many(caller: "Caller") -> Callable[..., Any]:
+    """The function of an operator with any inputs, the arrays first among the arguments."""
+    dense: Any = _CLASSES[torch.Tensor]
+    new, state, tensor = dense.__new__, STATE, torch.Tensor
+    plans: dict[Any, Plan] = {}
+    variadic, wants_run = caller.op.variadic is not None, caller.op.wants_run
+    names, most = frozenset(caller.inputs), 0 if variadic else len(caller.inputs)
+
+    def call(*args: Any, out: Any = None, name: str | None = None, **kwargs: Any) -> Any:  # noqa: ARG001
+        if variadic and len(args) == 1 and (args[0].__class__ is list or args[0].__class__ is tuple):
+            args = tuple(args[0])
+        recording, tracked = state.recording, False
+        values, key = [], []
+        for each in args:
+            if each.__class__ is not dense:
+                break
+            value = each._data
+            key.append(value.dtype)
+            key.append(value.ndim)
+            if recording and each._leaf is not None:
+                value, tracked = each._leaf, True
+            values.append(value)
+        count = len(values)
+        if count < most and kwargs and not names.isdisjoint(kwargs):
+            ordered = _ordered(caller, args, kwargs, count)
+            return caller(args, kwargs, out) if ordered is None else call(*ordered[0], out=out, **ordered[1])
+        if not count or (tracked and (out is not None or not torch.is_grad_enabled())):
+            return caller(args, kwargs, out)
+        if out is not None and (out.__class__ is not dense or recording):
+            return caller(args, kwargs, out)
+        ctx = args[0]._ctx
+        for each in args[1:count]:
+            if each._ctx is not ctx and each._ctx != ctx:
+                return caller(args, kwargs, out)
+        if wants_run:
+            key += (state.training, ctx)
+        full = (tracked, count, *key, args[count:], *kwargs.items())
+        try:
+            function, fresh, visible = plans[full]
+            found = function(*values)
+        except _LEFT_TO_THE_LONG_WAY:
+            return first(args, kwargs, out, full, count)
+        if out is not None or visible or found.__class__ is not tensor:
+            return _finished(caller, out, found, visible, values, ctx, tracked)
+        if not fresh:
+            found = _unshared(found, values)
+        elif not found.is_contiguous():
+            found = found.contiguous()
+        array = new(dense)
+        array._ctx = ctx
+        if tracked:
+            if not found.requires_grad:
+                found = linked(found, values)
+            if found.requires_grad:
+                array._leaf = found
+            found = found.data
+        array._data = found
+        return array
+
+    def first(args: Any, kwargs: Any, out: Any, key: Any, count: int) -> Any:
+        """The long way; what it does not refuse is kept."""
+        result = caller(args, kwargs, out)
+        _keep(plans, key, caller, args, kwargs, count)
+        return result
+
+    return call
+
+
+def _unshared(found: Any, values: list[Any]) -> Any:
+    """A result in memory of its own."""
+    if found._is_view() or not found.is_contiguous():
+        return own(found, values)
+    place = found.data_ptr()
+    for value in values:
+        if value.data_ptr() == place:
+            return own(found, values)
+    return found
+
+
+def _finished(caller: "Caller", out: Any, found: Any, visible: int, values: Any, ctx: Any, tracked: bool) -> Any:
+    """What a call returns that has several results, or puts them into arrays that were given."""
+    if out is None:
+        return _several(found, visible or 1, values, ctx, tracked)
+    held = out._data
+    if found.__class__ is torch.Tensor and held.dtype is found.dtype and held.shape == found.shape:
+        held.copy_(found)
+        return out
+    return write(caller.op, out, list(found)[:visible] if visible else [found])
+
+
+def planned_two(caller: "Caller") -> Callable[..., Any]:
+    """The function of an operator with two inputs: as `planned_many`, without its loops."""
+    dense: Any = _CLASSES[torch.Tensor]
+    new, state, tensor = dense.__new__, STATE, torch.Tensor
+    plans: dict[Any, Plan] = {}
+    general = planned_many(caller)
+
+    def call(*args: Any, out: Any = None, name: str | None = None, **kwargs: Any) -> Any:  # noqa: ARG001
+        if out is not None or state.recording:
+            return general(*args, out=out, **kwargs)
+        try:
+            lhs, rhs, *rest = args
+        except ValueError:
+            return general(*args, **kwargs)
+        ctx = lhs._ctx if lhs.__class__ is dense else None
+        if rhs.__class__ is not dense or (rhs._ctx is not ctx and rhs._ctx != ctx):
+            return general(*args, **kwargs)
+        a, b = lhs._data, rhs._data
+        key = (a.dtype, a.ndim, b.dtype, b.ndim, *rest, *kwargs.items())
+        try:
+            function, fresh, visible = plans[key]
+            found = function(a, b)
+        except _LEFT_TO_THE_LONG_WAY:
+            result = caller(args, kwargs)
+            _keep(plans, key, caller, args, kwargs, 2)
+            return result
+        if visible or found.__class__ is not tensor:
+            return _several(found, visible or 1, [a, b], ctx, False)
+        if not fresh:
+            found = _unshared(found, [a, b])
+        elif not found.is_contiguous():
+            found = found.contiguous()
+        array = new(dense)
+        array._data, array._ctx = found, ctx
+        return array
+
+    return call
