@@ -1,5 +1,6 @@
 """MindSpore's checkpoint records, written: to the byte what MindSpore writes for the same content."""
 
+import functools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -9,7 +10,7 @@ from evergraph.formats.base import Piece
 from evergraph.formats.mindspore_messages import MAP_PARTS
 from evergraph.formats.mindspore_records import OWN, TYPE_NAMES
 from evergraph.formats.protobuf import encode_varint
-from evergraph.tensors import MAP, TEXT, Blob, Computed, Held, Joined, Tensor
+from evergraph.tensors import DENSE, MAP, TEXT, Blob, Computed, Held, Joined, Tensor
 
 __all__ = ["CUTTERS", "Plan", "plan_tensor"]
 
@@ -48,7 +49,8 @@ class Plan(NamedTuple):
                 yield blob
         else:
             yield from _interleave(self.literals, self.sizes, self.blobs)
-        yield self.literals[-1]
+        if self.literals[-1]:
+            yield self.literals[-1]
 
 
 def _interleave(literals: Sequence[bytes], sizes: Sequence[int], blobs: Sequence[Blob]) -> Iterator[Piece]:
@@ -76,8 +78,14 @@ def plan_tensor(name: str, tensor: Tensor, cutter: str | None = None, limit: int
             in, and takes "bytes" for others.
         limit: bytes of the largest piece.
     """
-    own = _recorded(name, tensor)
     tag = name.encode("utf-8", "surrogateescape")
+    if tensor.storage == DENSE and OWN not in tensor.details and tensor.blob.nbytes <= limit:
+        # nearly every entry of nearly every file
+        size = tensor.blob.nbytes
+        return Plan(
+            (_head(tag, tensor.shape or (), TYPE_NAMES[tensor.dtype].encode(), size), b""), (size,), (tensor.blob,)
+        )
+    own = _recorded(name, tensor)
     if tensor.storage == MAP:
         return _plan_map(tag, name, tensor, own)
     type_name = TYPE_NAMES[tensor.dtype].encode()
@@ -145,13 +153,14 @@ def _joined(records: list[list[bytes]], own: Mapping[str, Any], identities: list
 
 def _head(tag: bytes, dims: Sequence[int], type_name: bytes, nbytes: int) -> bytes:
     """A record up to its content."""
-    tensor = _tensor_head(dims, type_name, nbytes)
+    tensor = _tensor_head(tuple(dims), type_name, nbytes)
     name = b"\n" + encode_varint(len(tag)) + tag
     body = b"\x12" + encode_varint(len(tensor) + nbytes) + tensor
     return b"\n" + encode_varint(len(name) + len(body) + nbytes) + name + body
 
 
-def _tensor_head(dims: Sequence[int], type_name: bytes, nbytes: int) -> bytes:
+@functools.lru_cache(1 << 12)  # layers of one shape spell the same again and again
+def _tensor_head(dims: tuple[int, ...], type_name: bytes, nbytes: int) -> bytes:
     sizes = b"".join(b"\x08" + encode_varint(d) for d in dims)
     return sizes + b"\x12" + encode_varint(len(type_name)) + type_name + b"\x1a" + encode_varint(nbytes)
 
@@ -192,7 +201,7 @@ def _piece(blob: Blob, rows: Sequence[int], index: int, nbytes: int) -> Blob:
 def _map_literals(
     tag: bytes, dims: Sequence[Sequence[int]], types: Sequence[bytes], sizes: Sequence[int]
 ) -> list[bytes]:
-    heads = [_tensor_head(*of) for of in zip(dims, types, sizes, strict=True)]
+    heads = [_tensor_head(tuple(d), t, n) for d, t, n in zip(dims, types, sizes, strict=True)]
     heads = [b"\n" + encode_varint(len(h) + n) + h for h, n in zip(heads, sizes, strict=True)]
     body = sum(map(len, heads)) + sum(sizes)
     start = b"\n" + encode_varint(len(tag)) + tag + b"\x1a" + encode_varint(body)

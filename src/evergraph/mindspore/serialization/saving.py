@@ -232,9 +232,17 @@ def _stored(value: Any, copied: bool) -> Stored:
 
 
 def _of_torch(value: torch.Tensor, copied: bool) -> Stored:
-    kind = DTYPES.get(str(value.dtype)[6:])  # behind "torch."
-    held = value.cpu().contiguous()
-    held = held.clone() if copied and held.data_ptr() == value.data_ptr() else held
-    if kind is None or not held.numel() or held.is_conj() or held.is_neg():
-        return Stored.of(held.resolve_conj().resolve_neg())
-    return Stored(kind, tuple(held.shape), Held(held.reshape(-1).view(torch.uint8).numpy()))
+    kind = _PLAIN.get(value.dtype)
+    if kind is not None and value.is_cpu and value.is_contiguous() and value.numel():
+        # thousands of small tensors: few calls for each
+        array = value.numpy()
+        return Stored(kind, array.shape, Held((array.copy() if copied else array).reshape(-1).view("u1")))
+    held = value.cpu().contiguous().resolve_conj().resolve_neg()
+    return Stored.of(held.clone() if copied else held)
+
+
+_PLAIN = {
+    getattr(torch, name): DTYPES[name]
+    for name in ("float32", "float64", "float16", "int64", "int32", "int16", "int8", "uint8", "bool")
+}
+"""Types that NumPy has as well."""
