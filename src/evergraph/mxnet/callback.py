@@ -7,11 +7,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from evergraph.mxnet.resume.checkpoint import TrainingCheckpoint
+
 __all__ = [
     "CheckpointCallback",
     "LogValidationMetricsCallback",
     "ProgressBar",
     "Speedometer",
+    "TrainingCheckpoint",
     "do_checkpoint",
     "log_train_metric",
     "module_checkpoint",

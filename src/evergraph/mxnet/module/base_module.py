@@ -17,6 +17,9 @@ from evergraph.mxnet.context import cpu
 from evergraph.mxnet.initializer import Uniform
 from evergraph.mxnet.io import DataBatch, DataDesc
 from evergraph.mxnet.model import BatchEndParam
+from evergraph.mxnet.module.batches import DataError, batches
+from evergraph.mxnet.module.guard import require_finite
+from evergraph.mxnet.resume.session import Unsaved, begin
 
 __all__ = ["BaseModule", "ModuleStateError", "check_input_names", "parse_data_desc"]
 
@@ -29,10 +32,6 @@ class ModuleStateError(UsageError, AssertionError):
 
 class _NamesError(UsageError, ValueError):
     """Names of inputs that the symbol does not have, or that the data does not give."""
-
-
-class _DataError(UsageError, ValueError):
-    """Data that no module takes."""
 
 
 def check_input_names(symbol: Any, names: Sequence[str], typename: str, throw: bool) -> None:
@@ -201,7 +200,7 @@ class BaseModule:
         if not found or not merge_batches:
             return found
         if len({len(outputs) for outputs in found}) != 1:
-            raise _DataError(
+            raise DataError(
                 "Cannot merge batches, as num of outputs is not the same in mini-batches. Maybe bucketing is used?",
                 fix="give merge_batches=False",
             )
@@ -231,6 +230,9 @@ class BaseModule:
         validation_metric: Any = None,
         monitor: Any = None,
         sparse_row_id_fn: Any = None,
+        *,
+        checkpoint: Any = None,
+        nan_guard: bool = False,
     ) -> None:
         """Train.
 
@@ -256,6 +258,14 @@ class BaseModule:
             validation_metric: what validation is measured by; `eval_metric` where not given.
             monitor: watches values.
             sparse_row_id_fn: batch -> rows that it needs, by parameter.
+            checkpoint: a folder of training states, or a `mx.callback.TrainingCheckpoint`: training goes on from the
+                newest state in it, to the bit, and saves there.
+            nan_guard: whether nan or infinities in outputs or gradients stop the training before they reach a
+                parameter.
+
+        Raises:
+            UsageError: the state belongs to another training; everything that differs is listed.
+            NotFiniteError: what the guard found.
         """
         if num_epoch is None:
             raise ModuleStateError("please specify number of epochs")
@@ -267,42 +277,59 @@ class BaseModule:
         self.init_optimizer(kvstore, optimizer, optimizer_params)
         validation_metric = eval_metric if validation_metric is None else validation_metric
         eval_metric = metrics.create(eval_metric)
-        for epoch in range(begin_epoch, num_epoch):
-            tic = time.time()
-            values = self._epoch(epoch, train_data, eval_metric, batch_end_callback, monitor, sparse_row_id_fn)
-            for name, val in values:
-                self.logger.info("Epoch[%d] Train-%s=%f", epoch, name, val)
-            self.logger.info("Epoch[%d] Time cost=%.3f", epoch, time.time() - tic)
-            arg_params, aux_params = self.get_params()
-            self.set_params(arg_params, aux_params)
-            for callback in _as_list(epoch_end_callback) if epoch_end_callback is not None else ():
-                callback(epoch, self.symbol, arg_params, aux_params)
-            if eval_data is not None:
-                options = {"score_end_callback": eval_end_callback, "batch_end_callback": eval_batch_end_callback}
-                for name, val in self.score(eval_data, validation_metric, epoch=epoch, **options):
-                    self.logger.info("Epoch[%d] Validation-%s=%f", epoch, name, val)
-            train_data.reset()
-        for callback in _as_list(epoch_end_callback) if epoch_end_callback is not None else ():
+        at_end = _as_list(epoch_end_callback) if epoch_end_callback is not None else []
+        with begin(checkpoint, self, train_data, eval_data, eval_metric, begin_epoch) as run:
+            for epoch in range(run.epoch, num_epoch):
+                tic = time.time()
+                watched = {"monitor": monitor, "row_ids": sparse_row_id_fn, "nan_guard": nan_guard}
+                values = self._epoch(epoch, train_data, eval_metric, batch_end_callback, run, **watched)
+                for name, val in values:
+                    self.logger.info("Epoch[%d] Train-%s=%f", epoch, name, val)
+                self.logger.info("Epoch[%d] Time cost=%.3f", epoch, time.time() - tic)
+                arg_params, aux_params = self.get_params()
+                self.set_params(arg_params, aux_params)
+                for callback in at_end:
+                    callback(epoch, self.symbol, arg_params, aux_params)
+                if eval_data is not None:
+                    options = {"score_end_callback": eval_end_callback, "batch_end_callback": eval_batch_end_callback}
+                    for name, val in self.score(eval_data, validation_metric, epoch=epoch, **options):
+                        self.logger.info("Epoch[%d] Validation-%s=%f", epoch, name, val)
+                run.reset(train_data)
+                run.epoch_done(epoch + 1, epoch + 1 == num_epoch)
+        for callback in at_end:
             if isinstance(callback, CheckpointCallback):
                 callback.wait()
 
     def _epoch(
-        self, epoch: int, train_data: Any, eval_metric: Any, batch_end_callback: Any, monitor: Any, row_ids: Any
+        self,
+        epoch: int,
+        train_data: Any,
+        eval_metric: Any,
+        batch_end_callback: Any,
+        run: Unsaved,
+        monitor: Any,
+        row_ids: Any,
+        nan_guard: bool,
     ) -> list[tuple[str, Any]]:
-        """One pass over the data; returns names and values of the metric."""
-        eval_metric.reset()
-        rows = iter(train_data)
+        """One pass over the data, or what is left of it; returns names and values of the metric."""
+        nbatch, values = run.batch, run.values
+        run.batch, run.values = 0, []
+        if not nbatch:
+            eval_metric.reset()
+        rows = run.rows(train_data)
         following = next(rows, None)
-        if following is None:
-            raise _DataError("the training data gives no batch", fix="reset it, or give at least a batch of samples")
-        nbatch, values = 0, []
+        if following is None and not nbatch:
+            raise DataError("the training data gives no batch", fix="reset it, or give at least a batch of samples")
         while following is not None:
             data_batch = following
             if monitor is not None:
                 monitor.tic()
             self.forward_backward(data_batch)
+            if nan_guard:
+                require_finite(self, data_batch, epoch, nbatch)
             self.update()
             self.update_metric(eval_metric, *self._labels(data_batch))
+            run.before_fetch(nbatch + 1)
             following = next(rows, None)
             if following is not None:
                 self.prepare(following, sparse_row_id_fn=row_ids)
@@ -312,7 +339,19 @@ class BaseModule:
                 values = eval_metric.get_global_name_value()
             _call(batch_end_callback, BatchEndParam(epoch, nbatch, eval_metric, locals()))
             nbatch += 1
+            run.batch_done(epoch, nbatch, following, values)
         return values
+
+    def trained_parts(self) -> list[Any]:
+        """The modules that hold what is trained.
+
+        Raises:
+            UsageError: this class of modules does not say.
+        """
+        raise ModuleStateError(
+            f"{type(self).__name__} does not say which modules hold what is trained",
+            fix="define trained_parts(self), which returns a list of Modules",
+        )
 
     # ---- parameters in files
 
@@ -441,46 +480,3 @@ class _FileError(FormatError, ValueError):
 def _call(callbacks: Any, param: Any) -> None:
     for callback in _as_list(callbacks) if callbacks is not None else ():
         callback(param)
-
-
-class _Batches:
-    """Any iterable of batches, or of pairs (data, label) such as a torch DataLoader gives, in MXNet's form."""
-
-    def __init__(self, source: Any, module: Any) -> None:
-        self._source = source
-        self._names = list(module.data_names), list(getattr(module, "label_names", None) or [])
-        first = next(iter(self), None)
-        self.provide_data = [] if first is None else self._described(self._names[0], first.data)
-        self.provide_label = [] if first is None else self._described(self._names[1], first.label)
-
-    def _described(self, names: Sequence[str], arrays: Sequence[Any]) -> list[Any]:
-        return [DataDesc(n, a.shape, a.dtype) for n, a in zip(names, arrays, strict=False)]
-
-    def reset(self) -> None:
-        """Nothing: every pass begins anew."""
-
-    def __iter__(self) -> Iterator[Any]:
-        for row in self._source:
-            if isinstance(row, DataBatch):
-                yield row
-                continue
-            data, label = row if isinstance(row, (list, tuple)) and len(row) == 2 else (row, [])
-            yield DataBatch(_arrays(data), _arrays(label))
-
-
-def _arrays(value: Any) -> list[Any]:
-    several = value if isinstance(value, (list, tuple)) else [value]
-    return [v if isinstance(v, nd.NDArray) else nd.array(v) for v in several]
-
-
-def batches(data: Any, module: Any) -> Any:
-    """Data as an iterator of batches.
-
-    Raises:
-        ValueError: it gives no batches.
-    """
-    if hasattr(data, "provide_data") and hasattr(data, "reset"):
-        return data
-    if not hasattr(data, "__iter__") and not hasattr(data, "__getitem__"):
-        raise _DataError("eval_data must be of type NDArray or DataIter", found=type(data).__name__)
-    return _Batches(data, module)

@@ -292,6 +292,10 @@ class BucketingModule(BaseModule):
 
     # ---- checkpoints
 
+    def trained_parts(self) -> list[Any]:
+        """The modules that hold what is trained: the default bucket's, whose parameters all share."""
+        return [self._buckets[self._default_bucket_key]]
+
     def save_checkpoint(self, prefix: str, epoch: int, remove_amp_cast: bool = False) -> None:
         """Save parameters, the symbol of each bucket, and the list of buckets.
 

@@ -16,6 +16,7 @@ from evergraph.mxnet.keeping import write_files
 from evergraph.mxnet.model import checkpoint_files, load_checkpoint
 from evergraph.mxnet.module.base_module import BaseModule, ModuleStateError, check_input_names, parse_data_desc
 from evergraph.mxnet.module.executor_group import DataParallelExecutorGroup
+from evergraph.mxnet.resume.parts import settings
 from evergraph.stores import commit, open_source
 
 __all__ = ["Module"]
@@ -81,6 +82,7 @@ class Module(BaseModule):
         self._aux_params: Any = None
         self._params_dirty = False
         self._optimizer: Any = None
+        self.optimizer_settings: dict[str, Any] = {}
         self._kvstore: Any = None
         self._update_on_kvstore: Any = None
         self._updater: Any = None
@@ -137,6 +139,10 @@ class Module(BaseModule):
             updater = self._kvstore._updater if self._update_on_kvstore else self._updater
             files[f"{prefix}-{epoch:04d}.states"] = updater.get_states()
         return files
+
+    def trained_parts(self) -> list[Any]:
+        """The modules that hold what is trained: itself."""
+        return [self]
 
     def save_optimizer_states(self, fname: str) -> None:
         """Save the optimizer's states, in MXNet's form."""
@@ -418,6 +424,7 @@ class Module(BaseModule):
             kvs.initialize(store, group.param_arrays, self._arg_params, names, on_store)
         if not on_store:
             self._updater = opt.get_updater(self._optimizer)
+        self.optimizer_settings = settings(self._optimizer)
         self.optimizer_initialized = True
         if self._preload_opt_states is not None:
             self.load_optimizer_states(self._preload_opt_states)
@@ -443,6 +450,7 @@ class Module(BaseModule):
         shared_module._require("optimizer_initialized")
         self._optimizer, self._kvstore = shared_module._optimizer, shared_module._kvstore
         self._update_on_kvstore, self._updater = shared_module._update_on_kvstore, shared_module._updater
+        self.optimizer_settings = shared_module.optimizer_settings
         self.optimizer_initialized = True
 
     def update(self) -> None:

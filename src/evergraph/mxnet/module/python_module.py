@@ -64,6 +64,10 @@ class PythonModule(BaseModule):
         """Name and shape of each output."""
         return self._output_shapes
 
+    def trained_parts(self) -> list[Any]:
+        """The modules that hold what is trained: none."""
+        return []
+
     def get_params(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Nothing: it has no parameters."""
         return {}, {}

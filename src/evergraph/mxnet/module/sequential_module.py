@@ -42,6 +42,10 @@ class SequentialModule(BaseModule):
         self.binded = self.params_initialized = self.optimizer_initialized = False
         return self
 
+    def trained_parts(self) -> list[Any]:
+        """The modules that hold what is trained."""
+        return [part for each in self._modules for part in each.trained_parts()]
+
     @property
     def data_names(self) -> Any:
         """Names of the first module's data."""

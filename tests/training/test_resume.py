@@ -1,0 +1,45 @@
+"""A training that is killed and started again ends with the same parameters, to the bit."""
+
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+SURVIVOR = Path(__file__).parent / "survivor.py"
+KINDS = ("arrays", "ahead", "loader", "devices")
+EPOCHS = 3
+POINTS = int(os.environ.get("EVERGRAPH_KILL_POINTS", "6"))
+"""How many kills in all; 50 by hand: EVERGRAPH_KILL_POINTS=50 pytest tests/training/test_resume.py"""
+
+
+def same_ends(folder, kind, kills, *rest):
+    """Train without kills and with them, and compare what both end with."""
+    command = [sys.executable, str(SURVIVOR), str(folder), kind, kills, str(EPOCHS), *rest]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    found = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False, env=environment)
+    assert found.returncode == 0, found.stdout + found.stderr
+    whole, killed = np.load(folder / "whole.npz"), np.load(folder / "killed.npz")
+    assert whole.files == killed.files
+    for name in whole.files:
+        np.testing.assert_array_equal(killed[name].view(np.uint8), whole[name].view(np.uint8), f"{name}: {kills}")
+
+
+def drawn(kind):
+    """This kind's share of the kill points: after how many batches of each start the process is killed."""
+    source = random.Random(f"kills of {kind}")
+    share = POINTS // len(KINDS) + (KINDS.index(kind) < POINTS % len(KINDS))
+    # a start that is killed before its first save makes no progress, and one is then still enough
+    return [source.randint(1, max(18 // max(share, 1), 2)) for _ in range(share)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_killed_training_ends_with_the_same_bits(tmp_path, kind):
+    same_ends(tmp_path, kind, ",".join(map(str, drawn(kind))))
+
+
+def test_states_of_every_third_batch_and_in_the_foreground_serve_as_well(tmp_path):
+    same_ends(tmp_path, "arrays", "4,7", "3", "0")
