@@ -66,7 +66,8 @@ def places(graph: Graph) -> dict[str, Place]:
     """The place of each variable that is a parameter of a known operator; of several users the first says it.
 
     >>> layer = Node("FullyConnected", "fc", {}, ((0, 0, 0), (1, 0, 0)))
-    >>> places(Graph((Node("null", "data"), Node("null", "fc_weight"), layer), heads=((2, 0, 0),)))["fc_weight"].part.kind
+    >>> graph = Graph((Node("null", "data"), Node("null", "fc_weight"), layer), heads=((2, 0, 0),))
+    >>> places(graph)["fc_weight"].part.kind
     'linear'
     """
     found: dict[str, Place] = {}
