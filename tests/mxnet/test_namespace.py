@@ -8,7 +8,7 @@ import sys
 import pytest
 
 import evergraph.mxnet as mx
-from tests.goldens import MXNET
+from tests.goldens import MXNET, operator_schema
 
 NAMES = (MXNET / "names.txt").read_text().split()
 
@@ -106,3 +106,16 @@ def test_says_how_it_is_used_where_there_is_no_program(tmp_path):
     assert status == 2
     assert "there is no such file" in error
     assert python("-m", "evergraph.mxnet", "--help")[0] == 0
+
+
+def test_tells_every_operators_arguments_as_the_release_does():
+    schema = operator_schema()["ops"]
+    known = set(mx.operator.get_all_registered_operators())
+    wrong = {}
+    for name in sorted(known & schema.keys()):
+        found = mx.operator.get_operator_arguments(name)
+        wanted = schema[name]["args"]
+        if list(zip(found.names, found.types, strict=True)) != [tuple(a) for a in wanted] or found.narg != len(wanted):
+            wrong[name] = found
+    assert len(known & schema.keys()) >= 590
+    assert not wrong

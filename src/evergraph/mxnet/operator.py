@@ -370,7 +370,5 @@ def get_operator_arguments(op_name: str) -> OperatorArguments:
     >>> get_operator_arguments("Flatten")
     OperatorArguments(narg=1, names=['data'], types=['NDArray-or-Symbol'])
     """
-    op = ops.get(op_name)
-    rows = [(op.variadic, "NDArray-or-Symbol[]")] if op.variadic else [(i.name, "NDArray-or-Symbol") for i in op.inputs]
-    rows += [(p.name, p.description) for p in op.parameters.values()]
+    rows = ops.get(op_name).arguments
     return OperatorArguments(len(rows), [n for n, _ in rows], [t for _, t in rows])
