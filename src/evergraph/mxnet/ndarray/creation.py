@@ -17,6 +17,8 @@ from evergraph.mxnet.ndarray.ndarray import NDArray
 from evergraph.mxnet.ndarray.types import tensor_of, torch_type
 
 _range = range
+_FLOAT = torch.float32
+_COMMON = frozenset(("float32", "float64", "int32", "int64", "uint8"))
 
 __all__ = [
     "arange",
@@ -43,6 +45,13 @@ __all__ = [
 
 
 def _made(make: Any, shape: Any, ctx: Any, dtype: Any, *values: Any) -> NDArray:
+    if ctx is None and not values and shape.__class__ is tuple and (dtype is None or dtype is np.float32):
+        ctx = current_context()
+        if ctx.device_typeid == 1:
+            try:
+                return NDArray(make(shape, dtype=_FLOAT), ctx)
+            except (RuntimeError, TypeError):
+                pass  # said below
     sizes = (shape,) if isinstance(shape, integer_types) else tuple(int(d) for d in shape)
     if any(d < 0 for d in sizes):
         raise UsageError("an array of unknown shape cannot be made", expected="every size", found=sizes)
@@ -120,13 +129,19 @@ def array(source_array: Any, ctx: Any = None, dtype: Any = None) -> Any:
     >>> array([[1, 2], [3, 4]]).dtype
     <class 'numpy.float32'>
     """
-    if getattr(source_array, "stype", None) in ("csr", "row_sparse") or type(source_array).__module__.startswith(
-        "scipy.sparse"
+    if source_array.__class__ is not np.ndarray and (
+        getattr(source_array, "stype", None) in ("csr", "row_sparse")
+        or type(source_array).__module__.startswith("scipy.sparse")
     ):
         from evergraph.mxnet.ndarray import sparse
 
         return sparse.array(source_array, ctx, dtype)
     device = read_context(ctx)
+    if source_array.__class__ is np.ndarray and dtype is None and source_array.dtype.name in _COMMON:
+        try:
+            return NDArray(torch.tensor(source_array, dtype=_FLOAT, device=device.torch_device), device)
+        except ValueError:
+            pass  # NumPy's negative strides
     if isinstance(source_array, Array):
         kind = source_array._data.dtype if dtype is None else torch_type(dtype)
         return NDArray(source_array._data.to(device.torch_device, kind, copy=True), device)

@@ -8,7 +8,7 @@ from evergraph.mxnet._functions import documentation, signature
 from evergraph.mxnet.base import InputTypeError, _Null
 from evergraph.mxnet.ndarray.base import Array, read_context
 from evergraph.mxnet.ndarray.invoke import invoke
-from evergraph.mxnet.ndarray.quick import planned_many, planned_none, planned_one, planned_two
+from evergraph.mxnet.ndarray.quick import planned_list, planned_many, planned_none, planned_one, planned_two
 from evergraph.ops import Operator, Params, get
 
 __all__ = ["Caller", "function", "read_context"]
@@ -47,6 +47,12 @@ class Caller:
     def keeps(self, given: Mapping[str, Any]) -> bool:
         """Whether what was found out about these parameters holds for equal ones: 0.0 and -0.0 are equal too."""
         return not self.op.open_ended and all(given.get(n) != 0 for n in self._signed)
+
+    def quick(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Whether the operator has a quick computation for this call, which need not know how it is run."""
+        inputs, given = self.split(args, kwargs)
+        found = self.op.quick
+        return found is not None and found(self.convert(given), False, *[x._data for x in inputs]) is not None
 
     def split(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Array], dict[str, Any]]:
         """The input arrays in order, and the parameters by name.
@@ -141,7 +147,9 @@ def _make(op: Operator, called: str) -> Callable[..., Any]:
         made = planned_none(caller)
     elif len(op.inputs) == 1 and op.variadic is None and not op.wants_run:
         made = planned_one(caller)
-    elif len(op.inputs) == 2 and op.variadic is None and not op.wants_run:
+    elif op.variadic is not None and not op.inputs and not op.wants_run:
+        made = planned_list(caller)
+    elif len(op.inputs) == 2 and op.variadic is None and (op.quick is not None or not op.wants_run):
         made = planned_two(caller)
     else:
         made = planned_many(caller)

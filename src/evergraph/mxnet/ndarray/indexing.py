@@ -9,7 +9,7 @@ from evergraph.errors import ShapeError
 from evergraph.mxnet._state import STATE
 from evergraph.mxnet.ndarray.base import Array
 
-__all__ = ["get_item", "is_basic", "set_item"]
+__all__ = ["get_item", "is_basic", "is_plain", "set_item", "stored_plainly"]
 
 _INTEGERS = (int, np.integer)
 
@@ -130,6 +130,39 @@ def _advanced(key: tuple[Any, ...], tensor: torch.Tensor) -> tuple[Any, ...] | t
         keys = tuple(k.astype(np.int64) if isinstance(k, np.ndarray) and k.dtype.kind == "f" else k for k in keys)
         return torch.from_numpy(np.arange(tensor.numel()).reshape(tuple(tensor.shape))[keys]).to(tensor.device)
     return tuple(_as_index(e, tensor.device) for e in key)
+
+
+def is_plain(key: tuple[Any, ...]) -> bool:
+    """Whether torch takes a key as NumPy does: integers, and slices without a step."""
+    for entry in key:
+        kind = entry.__class__
+        if kind is not int and (kind is not slice or entry.step is not None):
+            return False
+    return bool(key)
+
+
+def stored_plainly(data: Any, key: Any, value: Any) -> bool:
+    """Write a number or an array under a simple key, as torch does; whether it could be done."""
+    if key.__class__ is tuple:
+        if not is_plain(key):
+            return False
+    elif key.__class__ is not int and (key.__class__ is not slice or key.step is not None):
+        return False
+    if not data.ndim or not data.numel():
+        return False
+    if isinstance(value, Array):
+        value = value._data
+        if value.__class__ is not torch.Tensor or not value.ndim or value.device != data.device:
+            return False
+        if value.untyped_storage().data_ptr() == data.untyped_storage().data_ptr():
+            return False
+    elif value.__class__ is not float and value.__class__ is not int:
+        return False
+    try:
+        data[key] = value
+    except (RuntimeError, IndexError):
+        return False  # said better elsewhere
+    return True
 
 
 def get_item(array: Array, key: Any) -> tuple[Any, bool]:

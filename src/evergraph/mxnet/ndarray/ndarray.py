@@ -16,7 +16,7 @@ from evergraph.mxnet.ndarray import arithmetic, pickling
 from evergraph.mxnet.ndarray.base import Array, Mark, holds
 from evergraph.mxnet.ndarray.fluent import FLUENT, fluent
 from evergraph.mxnet.ndarray.functions import function
-from evergraph.mxnet.ndarray.indexing import get_item, set_item
+from evergraph.mxnet.ndarray.indexing import get_item, is_plain, set_item, stored_plainly
 from evergraph.mxnet.ndarray.invoke import invoke, require_unrecorded
 from evergraph.mxnet.ndarray.types import numpy_type, tensor_of, torch_type
 from evergraph.ops import Operator, get
@@ -25,6 +25,9 @@ from evergraph.ops.sparse import dense_value
 
 __all__ = ["NDArray", "torch_type"]
 
+# shapes without codes, with which `reshape` need not look at the array's own
+_PLAIN_SHAPES: set[tuple[Any, ...]] = set()
+_MOST_SHAPES = 1024
 _REQUESTS = ("null", "write", "add")
 # operators whose result may go into an array of another type
 _CONVERTING = frozenset(("_copyto", "Cast", "amp_cast", "_set_value", "cast_storage"))
@@ -84,7 +87,10 @@ class NDArray(Array):
 
     def asnumpy(self) -> np.ndarray:
         """A copy of the values as a NumPy array; bfloat16 as ml_dtypes' type."""
-        tensor = self._data.cpu()
+        tensor = self._data
+        if tensor.dtype is torch.float32 and tensor.is_cpu:
+            return tensor.numpy().copy()
+        tensor = tensor.cpu()
         if tensor.dtype == torch.bfloat16:
             return tensor.view(torch.int16).numpy().view(np.dtype(self.dtype)).copy()
         return tensor.numpy().copy()
@@ -95,8 +101,10 @@ class NDArray(Array):
         Raises:
             ValueError: the array has another size.
         """
-        if self.size != 1:
+        if self._data.numel() != 1:
             raise ValueError("The current array is not a scalar")
+        if self._data.dtype is torch.float32 and self._data.is_cpu:
+            return self._data.numpy().ravel()[0]
         found = self.asnumpy()
         return found[0] if found.ndim == 1 else found[()]
 
@@ -162,6 +170,18 @@ class NDArray(Array):
                     return NDArray(data[key], self._ctx)
                 except IndexError:
                     pass  # said below
+            elif kind is tuple and is_plain(key):
+                try:
+                    found = data[key]
+                except IndexError:
+                    found = data  # said below
+                if found.ndim and found is not data:
+                    return NDArray(found if found.is_contiguous() else found.contiguous(), self._ctx)
+        elif key.__class__ is slice and key.step is None and self._leaf is not None and self._data.ndim:
+            found = self._leaf[key]
+            array = NDArray(found.data, self._ctx)
+            array._leaf = found
+            return array
         if (isinstance(key, tuple) and not key) or (
             isinstance(key, slice) and key.start is None and key.stop is None and key.step in (None, 1)
         ):
@@ -177,6 +197,8 @@ class NDArray(Array):
     def __setitem__(self, key: Any, value: Any) -> None:
         if STATE.recording:
             require_unrecorded(self)
+        elif stored_plainly(self._data, key, value):
+            return
         if not self.size:
             return
         if not self.ndim and isinstance(key, slice):
@@ -269,6 +291,12 @@ class NDArray(Array):
         Raises:
             ShapeError: (a ValueError) the sizes do not fit.
         """
+        sizes = shape[0] if len(shape) == 1 else shape
+        if sizes.__class__ is tuple and not kwargs and sizes in _PLAIN_SHAPES and not STATE.recording:
+            try:
+                return NDArray(self._data.view(sizes), self._ctx)
+            except RuntimeError:
+                pass  # said below
         unknown = kwargs.keys() - {"shape", "reverse"}
         if unknown:
             raise TypeError(
@@ -281,8 +309,12 @@ class NDArray(Array):
             wanted = (wanted,) if isinstance(wanted, integer_types) else wanted
             if wanted is None or (not wanted and self.size != 1):
                 raise AssertionError("Shape must be provided.")
-        sizes = reshaped(self.shape, [int(d) for d in wanted], bool(kwargs.get("reverse", False)))
-        return self._viewed(tuple(sizes))
+        codes = [int(d) for d in wanted]
+        if sizes.__class__ is tuple and codes and min(codes) >= -1 and 0 not in codes and codes.count(-1) < 2:
+            if len(_PLAIN_SHAPES) >= _MOST_SHAPES:
+                _PLAIN_SHAPES.clear()
+            _PLAIN_SHAPES.add(sizes)
+        return self._viewed(tuple(reshaped(self.shape, codes, bool(kwargs.get("reverse", False)))))
 
     def _viewed(self, sizes: tuple[Any, ...]) -> "NDArray":
         try:
@@ -358,7 +390,7 @@ class NDArray(Array):
 
     def copy(self) -> "NDArray":
         """A copy on the same device."""
-        return self.copyto(self._ctx)
+        return self._copied(self._ctx, self._data)
 
     def copyto(self, other: Any) -> Any:
         """Copy the values into an array, or to a new array on a device.
@@ -372,6 +404,9 @@ class NDArray(Array):
         if isinstance(other, Array):
             if STATE.recording:
                 require_unrecorded(other)
+            elif other.__class__ is self.__class__ is NDArray and other._data.shape == self._data.shape:
+                other._data.copy_(self._data)
+                return other
             source = self._leaf if STATE.recording and self._leaf is not None else self._data
             other._assign(source, _COPYTO)
             return other
@@ -381,6 +416,8 @@ class NDArray(Array):
 
     def _copied(self, ctx: Context, data: Any, dtype: torch.dtype | None = None) -> Any:
         """A copy on a device, with its history while recording."""
+        if dtype is None and ctx is self._ctx and not STATE.recording and data.__class__ is torch.Tensor:
+            return type(self)(data.clone(), ctx)
         target = ctx.torch_device
         found = type(self)(data.to(target, dtype, copy=True), ctx)
         if STATE.recording and self._leaf is not None:
@@ -547,6 +584,8 @@ class NDArray(Array):
     __le__ = arithmetic.method("lesser_equal")
 
     def __neg__(self) -> "NDArray":
+        if not STATE.recording and self._data.dtype is torch.float32:
+            return NDArray(-self._data, self._ctx)
         return self * -1.0
 
     def __abs__(self) -> "NDArray":

@@ -7,7 +7,7 @@ This is measured in nanoseconds: locals instead of globals, no calls of our own,
 What a plan cannot do is left to the long way, which also says better what is wrong.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,7 +22,7 @@ from evergraph.mxnet.random_streams import run_for
 if TYPE_CHECKING:
     from evergraph.mxnet.ndarray.functions import Caller
 
-__all__ = ["Plan", "planned_many", "planned_none", "planned_one", "planned_two"]
+__all__ = ["Plan", "planned_list", "planned_many", "planned_none", "planned_one", "planned_two"]
 
 _MOST_KEPT = 2048
 _LEFT_TO_THE_LONG_WAY = (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError, KeyError)
@@ -89,7 +89,7 @@ def _keep(plans: dict[Any, Plan], key: Any, caller: "Caller", args: Any, kwargs:
         plans[key] = plan
 
 
-def _several(found: Any, visible: int, values: list[Any], ctx: Any, tracked: bool) -> Any:
+def _several(found: Any, visible: int, values: Sequence[Any], ctx: Any, tracked: bool) -> Any:
     """The arrays of a body with several results."""
     results = list(found)[:visible] if isinstance(found, (tuple, list)) else [found]
     if tracked:
@@ -262,7 +262,7 @@ def planned_many(caller: "Caller") -> Callable[..., Any]:
     return call
 
 
-def _unshared(found: Any, values: list[Any]) -> Any:
+def _unshared(found: Any, values: Sequence[Any]) -> Any:
     """A result in memory of its own."""
     if found._is_view() or not found.is_contiguous():
         return own(found, values)
@@ -284,36 +284,78 @@ def _finished(caller: "Caller", out: Any, found: Any, visible: int, values: Any,
     return write(caller.op, out, list(found)[:visible] if visible else [found])
 
 
-def planned_two(caller: "Caller") -> Callable[..., Any]:
-    """The function of an operator with two inputs: as `planned_many`, without its loops."""
+def planned_list(caller: "Caller") -> Callable[..., Any]:
+    """The function of an operator with any number of inputs: as `planned_many`, for arrays of one type."""
     dense: Any = _CLASSES[torch.Tensor]
     new, state, tensor = dense.__new__, STATE, torch.Tensor
     plans: dict[Any, Plan] = {}
     general = planned_many(caller)
 
     def call(*args: Any, out: Any = None, name: str | None = None, **kwargs: Any) -> Any:  # noqa: ARG001
-        if out is not None or state.recording:
+        arrays = args[0] if len(args) == 1 and args[0].__class__ in (list, tuple) else args
+        if out is not None or state.recording or not arrays or arrays[0].__class__ is not dense:
             return general(*args, out=out, **kwargs)
-        try:
-            lhs, rhs, *rest = args
-        except ValueError:
-            return general(*args, **kwargs)
-        ctx = lhs._ctx if lhs.__class__ is dense else None
-        if rhs.__class__ is not dense or (rhs._ctx is not ctx and rhs._ctx != ctx):
-            return general(*args, **kwargs)
-        a, b = lhs._data, rhs._data
-        key = (a.dtype, a.ndim, b.dtype, b.ndim, *rest, *kwargs.items())
+        head = arrays[0]
+        kind, ctx, values = head._data.dtype, head._ctx, []
+        for each in arrays:
+            if each.__class__ is not dense or each._data.dtype is not kind or each._ctx is not ctx:
+                return general(*args, **kwargs)
+            values.append(each._data)
+        key = (kind, values[0].ndim, len(values), *kwargs.items())
         try:
             function, fresh, visible = plans[key]
-            found = function(a, b)
+            found = function(*values)
         except _LEFT_TO_THE_LONG_WAY:
             result = caller(args, kwargs)
-            _keep(plans, key, caller, args, kwargs, 2)
+            _keep(plans, key, caller, args, kwargs, len(values))
             return result
         if visible or found.__class__ is not tensor:
-            return _several(found, visible or 1, [a, b], ctx, False)
+            return _several(found, visible or 1, values, ctx, False)
         if not fresh:
-            found = _unshared(found, [a, b])
+            found = _unshared(found, values)
+        elif not found.is_contiguous():
+            found = found.contiguous()
+        array = new(dense)
+        array._data, array._ctx = found, ctx
+        return array
+
+    return call
+
+
+def planned_two(caller: "Caller") -> Callable[..., Any]:
+    """The function of an operator with two inputs: as `planned_many`, without its loops."""
+    dense: Any = _CLASSES[torch.Tensor]
+    new, state, tensor = dense.__new__, STATE, torch.Tensor
+    plans: dict[Any, Plan] = {}
+    general, wants_run = planned_many(caller), caller.op.wants_run
+
+    def call(*args: Any, out: Any = None, name: str | None = None, **kwargs: Any) -> Any:  # noqa: ARG001
+        if out is not None or state.recording:
+            return general(*args, out=out, **kwargs)
+        if not args or args[0].__class__ is not dense:
+            return general(*args, **kwargs)
+        ctx, a = args[0]._ctx, args[0]._data
+        if len(args) > 1 and args[1].__class__ is dense:
+            rhs = args[1]
+            if rhs._ctx is not ctx and rhs._ctx != ctx:
+                return general(*args, **kwargs)
+            values: Any = (a, rhs._data)
+            key = (a.dtype, a.ndim, values[1].dtype, values[1].ndim, *args[2:], *kwargs.items())
+        else:
+            values, key = (a,), (a.dtype, a.ndim, args[1:], *kwargs.items())
+        try:
+            function, fresh, visible = plans[key]
+            found = function(*values)
+        except _LEFT_TO_THE_LONG_WAY:
+            if wants_run and not caller.quick(args, kwargs):
+                return general(*args, **kwargs)
+            result = caller(args, kwargs)
+            _keep(plans, key, caller, args, kwargs, len(values))
+            return result
+        if visible or found.__class__ is not tensor:
+            return _several(found, visible or 1, values, ctx, False)
+        if not fresh:
+            found = _unshared(found, values)
         elif not found.is_contiguous():
             found = found.contiguous()
         array = new(dense)

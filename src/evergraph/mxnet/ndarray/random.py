@@ -36,6 +36,8 @@ def _drawn(
     Raises:
         ValueError: numbers and arrays are mixed, or neither.
     """
+    if out is None and shape is not _Null and all(v.__class__ is int or v.__class__ is float for v in values.values()):
+        return function(f"_random_{name}")(shape=shape, dtype=dtype, ctx=ctx, **values, **kwargs)
     arrays = [isinstance(v, Array) for v in values.values()]
     if any(arrays):
         if not all(arrays):

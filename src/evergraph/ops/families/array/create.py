@@ -122,8 +122,15 @@ def _ranged(p: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], list
     return ins, [unify(outs[0], (range_length(start, stop, p.step, p.repeat),), "output of _arange")]
 
 
+def _whole(start: float, step: float, length: int) -> bool:
+    """Whether every value is a whole number that float32 holds exactly."""
+    return start % 1 == 0 and step % 1 == 0 and abs(start) + abs(step) * length < 1 << 24
+
+
 def _sequence(start: float, step: float, length: int, repeat: int, dtype: Any, device: Any = None) -> Any:
     """`length` values from start by step, each given `repeat` times."""
+    if repeat == 1 and dtype in (torch.float32, torch.float64) and _whole(start, step, length):
+        return torch.arange(start, start + step * length, step, dtype=dtype, device=device)
     places = torch.arange(length, device=device)
     if repeat != 1:
         places = torch.div(places, repeat, rounding_mode="floor")
@@ -211,10 +218,20 @@ def ones_like(data):
     return torch.ones_like(data)
 
 
+@ones_like.quickened
+def _ones_quickly(p: Any, recorded: bool, data: Any) -> Any:
+    return torch.ones_like
+
+
 @operator(aliases=("_sparse_zeros_like",), shape=elementwise)
 def zeros_like(data):
     """Zeros in the shape and type of data."""
     return torch.zeros_like(data)
+
+
+@zeros_like.quickened
+def _zeros_quickly(p: Any, recorded: bool, data: Any) -> Any:
+    return torch.zeros_like
 
 
 @operator(documented=("src",), description={"src": "real_t"})

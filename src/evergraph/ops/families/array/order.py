@@ -48,6 +48,14 @@ def sort(data, *, axis: int | None = -1, is_ascend: bool = True):
     return torch.sort(values, dim=at, descending=not is_ascend, stable=True).values
 
 
+@sort.quickened
+def _sort_quickly(p: Any, recorded: bool, data: Any) -> Any:
+    if p.axis is None or not data.dim():
+        return None
+    order, at, descending = torch.sort, p.axis, not p.is_ascend
+    return lambda x: order(x, stable=True, dim=at, descending=descending)[0]
+
+
 @operator(aliases=("_npi_argsort",), shape=_ordered, dtype=dtype_from("dtype"))
 def argsort(data, *, axis: int | None = -1, is_ascend: bool = True, dtype: Index = "float32"):
     """Positions that put values in order along an axis, or of the flattened array."""

@@ -112,9 +112,26 @@ def binary(
     body.__doc__, body.__name__ = doc, name.lstrip("_")
     rule: ShapeRule = broadcast if broadcasts else elementwise
     found = Operator(name, body, aliases=aliases, shape=rule)
-    if broadcasts:
-        found.quickened(lambda _p, _recorded, lhs, _rhs: function if lhs.is_floating_point() else None)
+    found.quick = _quickly(name.removeprefix("broadcast_").removeprefix("elemwise_"), function, broadcasts)
     return register(found)
+
+
+def _quickly(name: str, function: Callable[[Any, Any], Any], broadcasts: bool) -> Callable[..., Any]:
+    """The quick computation of floating numbers: torch's own function, where it is the same."""
+
+    def rule(p: Any, recorded: bool, lhs: Any, rhs: Any) -> Any:
+        if not lhs.is_floating_point() or not rhs.is_floating_point():
+            return None
+        compute = getattr(torch, name) if name in ("add", "sub", "mul", "div") else function
+
+        def paired(lhs: Any, rhs: Any) -> Any:
+            if lhs.shape != rhs.shape:
+                raise ValueError(rhs.shape)
+            return compute(lhs, rhs)
+
+        return compute if broadcasts else paired
+
+    return rule
 
 
 def _family(

@@ -96,11 +96,14 @@ def _filled(data: Any) -> Any:
     return data
 
 
-def _quickly(reduce: Callable[[], Any], differentiable: bool, by_axis: bool = False) -> Callable[..., Any]:
+def _quickly(
+    reduce: Callable[[], Any], differentiable: bool, by_axis: bool = False, of_all: Callable[[], Any] | None = None
+) -> Callable[..., Any]:
     """The quick computation of a reduction of floating numbers by torch's own function.
 
     Args:
         reduce: gives torch's function of (tensor, axes, keepdims).
+        of_all: gives torch's function of a tensor that reduces all axes; `reduce`, where it is not given.
         differentiable: whether its gradient is MXNet's.
         by_axis: whether it takes one axis instead of axes.
     """
@@ -108,7 +111,7 @@ def _quickly(reduce: Callable[[], Any], differentiable: bool, by_axis: bool = Fa
     def rule(p: Any, recorded: bool, data: Any) -> Any:
         axes, keepdims = reduced_axes(p.axis, p.get("exclude", False), data.dim()), p.keepdims
         whole = len(axes) == data.dim() and not keepdims
-        if not axes or not data.is_floating_point() or (recorded and (whole or not differentiable)):
+        if not axes or not data.is_floating_point() or (recorded and not differentiable):
             return None
         function = reduce()
         if by_axis:
@@ -116,7 +119,10 @@ def _quickly(reduce: Callable[[], Any], differentiable: bool, by_axis: bool = Fa
             return None if whole or others else lambda x: function(x, axis, keepdims)
         if whole:
             # nothing is recorded, so the shape may be set in place; a view would cost a copy of the value
-            return lambda x: function(x, axes, False).resize_(1)
+            whole_function = (of_all or reduce)()
+            if recorded:
+                return lambda x: whole_function(x).view(1)
+            return lambda x: whole_function(x).resize_(1)
         return lambda x: function(x, axes, keepdims)
 
     return rule
@@ -180,14 +186,14 @@ reduction(
     lambda data, axes: greatest(_filled(data), axes),
     "The greatest value over axes; every position that has it gets the gradient.",
     ("max_axis",),
-    _quickly(lambda: torch.amax, False),
+    _quickly(lambda: torch.amax, False, of_all=lambda: torch.max),
 )
 reduction(
     "min",
     lambda data, axes: least(_filled(data), axes),
     "The least value over axes; every position that has it gets the gradient.",
     ("min_axis",),
-    _quickly(lambda: torch.amin, False),
+    _quickly(lambda: torch.amin, False, of_all=lambda: torch.min),
 )
 reduction("_square_sum", lambda data, axes: _sum(data * data, axes), "The sum of squares over axes.")
 
@@ -230,7 +236,12 @@ def _norm_quickly(p: Any, recorded: bool, data: Any) -> Any:
     if p.out_dtype or p.ord not in (1, 2):
         return None
     measure, order = torch.linalg.vector_norm, p.ord
-    return _quickly(lambda: lambda x, axes, keepdims: measure(x, order, axes, keepdims), False)(p, recorded, data)
+    found = _quickly(
+        lambda: lambda x, axes, keepdims: measure(x, order, axes, keepdims),
+        False,
+        of_all=lambda: lambda x: measure(x, order),
+    )
+    return found(p, recorded, data)
 
 
 def _searched(p: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], list[Dims]]:

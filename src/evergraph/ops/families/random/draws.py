@@ -58,11 +58,15 @@ def _inside(out: Any, generator: Any) -> Any:
 
 def uniform(low: Any, high: Any, out: Any, generator: Any) -> Any:
     """Even between low and high, without high."""
+    if isinstance(low, float) and isinstance(high, float):
+        return out.uniform_(low, high, generator=generator)
     return low + (high - low) * out.uniform_(generator=generator)
 
 
 def normal(loc: Any, scale: Any, out: Any, generator: Any) -> Any:
     """The normal distribution with mean loc and standard deviation scale."""
+    if isinstance(loc, float) and isinstance(scale, float) and scale >= 0:
+        return out.normal_(loc, scale, generator=generator)
     return loc + scale * out.normal_(generator=generator)
 
 

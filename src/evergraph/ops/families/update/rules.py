@@ -1,12 +1,14 @@
 """What the optimizer updates share: shapes, gradients made ready, and the rows that a sparse gradient touches."""
 
 import functools
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from evergraph.errors import OperatorError
 from evergraph.ops.lazy import torch
 from evergraph.ops.rules import Dims, DtypeRule, unify
+from evergraph.ops.schema import Operator
 from evergraph.ops.sparse import RowSparse
 
 __all__ = [
@@ -23,6 +25,7 @@ __all__ = [
     "several",
     "sum_sq",
     "table",
+    "unguarded",
 ]
 
 
@@ -35,6 +38,15 @@ def in_place(body: Callable[..., Any]) -> Callable[..., Any]:
             return body(*inputs, **parameters)
 
     return call
+
+
+def unguarded(update: Operator) -> None:
+    """Let an update that `in_place` decorates be quick: inputs without a history need no guard from autograd.
+
+    Its result is a new tensor.
+    """
+    body = inspect.unwrap(update.body)
+    update.quickened(lambda p, recorded, *_: None if recorded else functools.partial(body, **p))
 
 
 def same(count: int) -> Callable[..., Any]:

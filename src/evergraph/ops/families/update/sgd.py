@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from evergraph.ops.families.update.rules import in_place, mixed, ready, rows_of, same, table
+from evergraph.ops.families.update.rules import in_place, mixed, ready, rows_of, same, table, unguarded
 from evergraph.ops.lazy import torch
 from evergraph.ops.registry import operator
 from evergraph.ops.schema import InPlace
@@ -192,3 +192,7 @@ def mp_nag_mom_update(
     """nag_mom_update on the float32 copy weight32, which changes; the result is it in the weight's type."""
     grad = ready(grad.to(weight32.dtype), rescale_grad, clip_gradient)
     return nesterov_in_place(weight32, grad, mom, lr, momentum, wd).to(weight.dtype)
+
+
+unguarded(sgd_update)
+unguarded(sgd_mom_update)
