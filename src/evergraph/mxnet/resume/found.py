@@ -107,7 +107,12 @@ def _read(
         if meeting.rank == 0 or len(rows) != meeting.count
         else read_part(asked.folder, moment, rows[meeting.rank])
     )
-    shared = unpack(first.values.get("shared"), first.tensors, place)
+    tensors = dict(first.tensors)
+    if manifest.get("sharded"):
+        from evergraph.training.shards import read_shards
+
+        tensors |= read_shards(place)
+    shared = unpack(first.values.get("shared"), tensors, place)
     own = unpack(mine.values.get("own"), mine.tensors, place)
     try:
         return _compared(

@@ -29,6 +29,11 @@ class Meeting:
 
             self._groups = [dist.new_group(backend="gloo") for _ in range(2)]
 
+    @property
+    def saving_group(self) -> Any:
+        """The channel of the saving threads; None where there is one process."""
+        return self._groups[1] if self._groups else None
+
     def gather(self, value: Any, *, saving: bool = False) -> list[Any]:
         """The values of all processes, in order.
 

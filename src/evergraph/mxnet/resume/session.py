@@ -4,7 +4,7 @@ import itertools
 import logging
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
 from evergraph.errors import EvergraphError, UsageError, collect
@@ -17,6 +17,7 @@ from evergraph.mxnet.resume.streams import put_streams, take_streams
 from evergraph.saving.background import Background, Snapshot
 from evergraph.saving.state import Moment, Part, finish_state, prune, write_part
 from evergraph.saving.values import Packer
+from evergraph.tensors import Tensor
 
 __all__ = ["Session", "Unsaved", "begin"]
 
@@ -255,16 +256,17 @@ class Session(Unsaved):
     def _save(self, moment: Moment) -> None:
         if self._saver is not None:
             self._saver.ready()
-        packer = Packer(living.leaf)
-        tree = {"own": packer.pack(self._own(), "own")}
-        if self._meeting.rank == 0:
-            tree["shared"] = packer.pack(self._shared(), "shared")
-        collect(UsageError, "parts of the training's state are no plain values or arrays", packer.unknown)
+        own, shared = Packer(living.leaf), Packer(living.leaf)
+        tree = {"own": own.pack(self._own(), "own")}
+        if self._meeting.rank == 0 or self._asked.sharded:
+            tree["shared"] = shared.pack(self._shared(), "shared")
+        collect(UsageError, "parts of the training's state are no plain values or arrays", own.unknown + shared.unknown)
+        tensors: Any = {**own.tensors, **shared.tensors}
         if self._saver is None:
-            self._write(moment, Part(tree, packer.tensors))
+            self._write(moment, self._step, tree, tensors)
             return
-        part = Part(tree, self._snapshot.take(packer.tensors))
-        self._saver.submit(lambda: self._write(moment, part))
+        step, taken = self._step, self._snapshot.take(tensors)
+        self._saver.submit(lambda: self._write(moment, step, tree, taken))
 
     def _shared(self) -> dict[str, Any]:
         return {
@@ -283,12 +285,18 @@ class Session(Unsaved):
             "values": [list(row) for row in self.values],
         }
 
-    def _write(self, moment: Moment, part: Part) -> None:
+    def _write(self, moment: Moment, step: int, tree: dict[str, Any], tensors: Mapping[str, Tensor]) -> None:
         folder, meeting = self._asked.folder, self._meeting
+        spread = {}
+        if self._asked.sharded:
+            spread = {k: t for k, t in tensors.items() if k.startswith("shared/") and not t.parts}
+        if meeting.rank != 0:
+            tree = {"own": tree["own"]}
+        mine = {k: t for k, t in tensors.items() if k not in spread and (meeting.rank == 0 or k.startswith("own/"))}
         row: dict[str, Any] = {}
         error: EvergraphError | None = None
         try:
-            row = write_part(folder, moment, f"process-{meeting.rank}", part)
+            row = write_part(folder, moment, f"process-{meeting.rank}", Part(tree, mine))
         except EvergraphError as found:
             error = found
         rows = meeting.gather((tuple(moment), row), saving=True)
@@ -299,8 +307,14 @@ class Session(Unsaved):
             [f"process {i}: {Moment(*m)}" for i, (m, _) in enumerate(rows)] if len({m for m, _ in rows}) > 1 else [],
             fix="give every process the same number of batches, for instance by ResizeIter",
         )
+        if self._asked.sharded:
+            from evergraph.training.shards import save_shards, shared_memory
+
+            parts_of_all = {k: shared_memory(t) for k, t in spread.items()}
+            save_shards(parts_of_all, f"{folder.rstrip('/')}/{moment.name}", meeting.saving_group)
         if meeting.rank == 0:
-            finish_state(folder, moment, [one for _, one in rows], processes=meeting.count, step=self._step)
+            facts = {"processes": meeting.count, "step": step, "sharded": self._asked.sharded}
+            finish_state(folder, moment, [one for _, one in rows], **facts)
             prune(folder, self._asked.keep)
 
     # ---- its frame

@@ -1,0 +1,1 @@
+"""Training on PyTorch, below the faces: states that are spread over processes."""
