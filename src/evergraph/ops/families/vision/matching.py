@@ -28,7 +28,7 @@ def greedy_match(scores: Any, above: float) -> Any:
     >>> greedy_match(torch.tensor([[[0.5, 0.9], [0.4, 0.8]]]), 0.0)
     tensor([[1, 0]])
     """
-    batch, rows, _ = scores.shape
+    batch, rows, columns = scores.shape
     matched = torch.full((batch, rows), -1, dtype=torch.int64, device=scores.device)
     if not scores.numel():
         return matched
@@ -38,9 +38,12 @@ def greedy_match(scores: Any, above: float) -> Any:
     best, column = left.max(2)
     while True:
         open_rows = (matched < 0) & (best > above)
-        # only the columns that some row likes best can hold a mutual pair: (b, row, row that likes the column)
-        rivals = left.gather(2, column.unsqueeze(1).expand(batch, rows, rows))
-        first = rivals.masked_fill_(~open_rows.unsqueeze(2), low).argmax(1)
+        if columns < rows:
+            first = left.masked_fill(~open_rows.unsqueeze(2), low).argmax(1).gather(1, column)
+        else:
+            # only the columns that some row likes best can hold a mutual pair: (b, row, row that likes the column)
+            rivals = left.gather(2, column.unsqueeze(1).expand(batch, rows, rows))
+            first = rivals.masked_fill_(~open_rows.unsqueeze(2), low).argmax(1)
         mutual = open_rows & (first == numbers)
         if not mutual.any():
             return matched
