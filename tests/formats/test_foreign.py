@@ -40,7 +40,7 @@ CASES = {
     "program": (b"import mxnet as mx\n", "a program", "save the weights"),
     "prototxt": (b'name: "x"\nlayer {\n  name: "conv"\n}', "Caffe network description", "Caffe"),
     "Darknet": (b"[net]\nbatch=64\n", "Darknet", "convert"),
-    "TensorFlow list": (b'model_checkpoint_path: "model.ckpt-1"\n', "TensorFlow's list", "npz"),
+    "TensorFlow list": (b'model_checkpoint_path: "model.ckpt-1"\n', "TensorFlow's list", "folder"),
     "PNG": (b"\x89PNG\r\n\x1a\n", "a PNG picture", "predict --input"),
     "JPEG": (b"\xff\xd8\xff\xe0", "a JPEG picture", "predict"),
     "HDF5": (b"\x89HDF\r\n\x1a\n" + bytes(100), "an HDF5 file", "npz"),

@@ -14,7 +14,7 @@ from evergraph.formats import FORMATS
 from evergraph.graph import Graph, Node
 from evergraph.tensors import Tensor
 from tests.formats.battery import written
-from tests.goldens import MINDSPORE, MXNET
+from tests.goldens import DATA, MINDSPORE, MXNET
 
 LARGEST = 24_000
 RECORDED = (
@@ -26,6 +26,7 @@ RECORDED = (
     (MXNET, "*/ndarray/*.npz", 29),
     (MINDSPORE, "ckpt/*.ckpt", 3),
     (MINDSPORE, "ckpt/*.safetensors", 2),
+    (DATA / "tensorflow", "*.index", 2),
 )
 """Where recorded files lie, and every how manieth of them is taken."""
 

@@ -70,7 +70,14 @@ def explain(head: bytes, source: Source) -> FormatError:
         return FormatError(
             "the file is empty (0 bytes)", where=source.name, fix="fetch or save it again; nothing arrived"
         )
-    found = _cut(head, source) or _beginning(head) or _zeros(head, source) or _protobuf(head) or _text(head, source)
+    found = (
+        _tensorflow(head, source)
+        or _cut(head, source)
+        or _beginning(head)
+        or _zeros(head, source)
+        or _protobuf(head)
+        or _text(head, source)
+    )
     if found is not None:
         what, details, fix = found
         return FormatError(what, where=source.name, found=details, fix=fix)
@@ -92,7 +99,7 @@ def explain_names(names: Iterable[str]) -> tuple[str, str] | None:
     if "model.weights.h5" in bases:
         return "this is a Keras model", "in Keras, save the weights as .npz: np.savez(path, *model.get_weights())"
     if "saved_model.pb" in bases or any(b.startswith("variables.data-") for b in bases):
-        return "this is a TensorFlow SavedModel", "in TensorFlow, save the variables as .npz"
+        return "this is a TensorFlow SavedModel", "unpack it, and open its folder: variables/variables.index is read"
     if "__model__" in bases:
         return "this is a PaddlePaddle model", "open its .pdparams file"
     if any(b.endswith(".mlmodel") for b in bases):
@@ -101,6 +108,16 @@ def explain_names(names: Iterable[str]) -> tuple[str, str] | None:
 
 
 _Answer = tuple[str, Any, str | None] | None
+
+
+def _tensorflow(head: bytes, source: Source) -> _Answer:
+    """One file of a TensorFlow checkpoint that does not stand for all of it: values say nothing of what they are."""
+    values = re.search(r"([^/]*)\.data-\d{5}-of-\d{5}$", source.name)
+    if values is not None:
+        return "these are the values of a TensorFlow checkpoint", None, f"open {printable(values[1])}.index beside them"
+    if source.name.endswith(".index") and head[:2] == b"\0\0":
+        return "this is a TensorFlow index that is cut short", human(source.size), _AGAIN
+    return None
 
 
 def _cut(head: bytes, source: Source) -> _Answer:
@@ -231,7 +248,7 @@ _MESSAGES = ("error", "message", "errors", "detail", "error_message", "Message",
 def _other(text: str, source: Source) -> _Answer:
     first = printable(text.strip().split("\n", 1)[0], 120)
     if text.startswith("model_checkpoint_path:"):
-        return "this is TensorFlow's list of checkpoints", first, "in TensorFlow, save the variables as .npz"
+        return "this is TensorFlow's list of checkpoints", first, "open the folder that it stands in"
     if re.search(r"^(layer|layers|input_param)\s*\{", text, re.MULTILINE):
         return "this is a Caffe network description (.prototxt)", None, "convert it with a tool that reads Caffe"
     if re.match(r"\[(net|network)\]", text):

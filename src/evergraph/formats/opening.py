@@ -10,6 +10,7 @@ from evergraph.formats.bundle import Bundle
 from evergraph.formats.folder import in_folder
 from evergraph.formats.mxnet_checkpoint import MXNetCheckpoint, prefix_bundle, split_name
 from evergraph.formats.registry import by_content, by_name
+from evergraph.formats.tensorflow_folder import index_in_folder, index_of_prefix
 from evergraph.stores import Location, list_folder, locate, open_source
 
 __all__ = ["open_checkpoint"]
@@ -20,7 +21,7 @@ def open_checkpoint(uri: object, form: str | None = None, **options: Any) -> Che
 
     1. Standard input, and what is a file: its content decides.
     2. A folder: the checkpoint in it; where there are several, `member` chooses.
-    3. Anything else is the prefix of `prefix-symbol.json` and `prefix-0000.params`.
+    3. Anything else is the prefix of `prefix-symbol.json` and `prefix-0000.params`, or of TensorFlow's `prefix.index`.
 
     Args:
         uri: a path, `-`, or a URI.
@@ -37,17 +38,29 @@ def open_checkpoint(uri: object, form: str | None = None, **options: Any) -> Che
     if form is not None or location.is_stream:
         return _file(location, form, options)
     if _is_folder(location):
-        index = in_folder(location)
-        return _folder(location).open(**options) if index == location else _file(index, None, options)
+        return _in_folder(location, options)
     try:
         return _file(location, None, options)
     except StoreError as error:
         if error.errno != errno.ENOENT:
             raise
+        index = index_of_prefix(location)
+        if index is not None:
+            return _file(index, None, options)
         bundle = _prefix(location, location.basename)
         if bundle is None:
             raise _nothing(location, error) from error
     return bundle.open(**options)
+
+
+def _in_folder(location: Location, options: dict[str, Any]) -> Checkpoint:
+    index = in_folder(location)
+    if index != location:
+        return _file(index, None, options)
+    index = index_in_folder(location, options.get("member"))
+    if index is None:
+        return _folder(location).open(**options)
+    return _file(index, None, {k: v for k, v in options.items() if k != "member"})
 
 
 def _file(location: Location, form: str | None, options: dict[str, Any]) -> Checkpoint:

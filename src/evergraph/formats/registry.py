@@ -25,6 +25,7 @@ _formats = {
     "mxnet-states": "evergraph.formats.pickles:MXNetStates",
     "mxnet-symbol": "evergraph.formats.mxnet_checkpoint:MXNetSymbol",
     "mxnet-checkpoint": "evergraph.formats.mxnet_checkpoint:MXNetCheckpoint",
+    "tensorflow-bundle": "evergraph.formats.tensorflow_bundle:TensorFlowBundle",
     "archive": "evergraph.formats.archives:Archive",
 }
 

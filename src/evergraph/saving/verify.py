@@ -14,7 +14,7 @@ from evergraph.stores.progress import advance
 __all__ = ["Report", "check_checkpoint"]
 
 
-_OWN_SUMS = frozenset(("npz", "torch"))
+_OWN_SUMS = frozenset(("npz", "torch", "tensorflow-bundle"))
 """Formats in zip archives: reading a member compares its CRC-32."""
 
 
