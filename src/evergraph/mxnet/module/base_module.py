@@ -18,7 +18,7 @@ from evergraph.mxnet.initializer import Uniform
 from evergraph.mxnet.io import DataBatch, DataDesc
 from evergraph.mxnet.model import BatchEndParam
 from evergraph.mxnet.module.batches import DataError, batches
-from evergraph.mxnet.module.guard import require_finite
+from evergraph.mxnet.module.guard import Guard
 from evergraph.mxnet.resume.session import Unsaved, begin
 
 __all__ = ["BaseModule", "ModuleStateError", "check_input_names", "parse_data_desc"]
@@ -278,10 +278,11 @@ class BaseModule:
         validation_metric = eval_metric if validation_metric is None else validation_metric
         eval_metric = metrics.create(eval_metric)
         at_end = _as_list(epoch_end_callback) if epoch_end_callback is not None else []
+        guard = Guard(self) if nan_guard else None
         with begin(checkpoint, self, train_data, eval_data, eval_metric, begin_epoch) as run:
             for epoch in range(run.epoch, num_epoch):
                 tic = time.time()
-                watched = {"monitor": monitor, "row_ids": sparse_row_id_fn, "nan_guard": nan_guard}
+                watched = {"monitor": monitor, "row_ids": sparse_row_id_fn, "guard": guard}
                 values = self._epoch(epoch, train_data, eval_metric, batch_end_callback, run, **watched)
                 for name, val in values:
                     self.logger.info("Epoch[%d] Train-%s=%f", epoch, name, val)
@@ -309,7 +310,7 @@ class BaseModule:
         run: Unsaved,
         monitor: Any,
         row_ids: Any,
-        nan_guard: bool,
+        guard: Guard | None,
     ) -> list[tuple[str, Any]]:
         """One pass over the data, or what is left of it; returns names and values of the metric."""
         nbatch, values = run.batch, run.values
@@ -324,9 +325,11 @@ class BaseModule:
             data_batch = following
             if monitor is not None:
                 monitor.tic()
+            if guard is not None:
+                guard.before()
             self.forward_backward(data_batch)
-            if nan_guard:
-                require_finite(self, data_batch, epoch, nbatch)
+            if guard is not None:
+                guard.after(data_batch, epoch, nbatch)
             self.update()
             self.update_metric(eval_metric, *self._labels(data_batch))
             run.before_fetch(nbatch + 1)

@@ -224,9 +224,33 @@ class DataParallelExecutorGroup:
         """Take batches of other shapes; parameters are shared."""
         if data_shapes == self.data_shapes and label_shapes == self.label_shapes:
             return
+        before = dict(vars(self))
+        self.execs = list(self.execs)
         if self._default_execs is None:
             self._default_execs = list(self.execs)
-        self.bind_exec(data_shapes, label_shapes, reshape=True)
+        try:
+            self.bind_exec(data_shapes, label_shapes, reshape=True)
+            self._require_same_shapes(before)
+        except BaseException:
+            vars(self).update(before)  # nothing is half reshaped
+            raise
+
+    def _require_same_shapes(self, before: dict[str, Any]) -> None:
+        """A batch that would need other parameters fits no network that has been trained."""
+        wrong = []
+        for names, kind in ((self.param_names, "param_arrays"), (self.aux_names, "aux_arrays")):
+            for name, old, new in zip(names, before[kind], getattr(self, kind), strict=True):
+                if tuple(old[0].shape) != tuple(new[0].shape):
+                    wrong.append(f"{printable(name)}: {tuple(old[0].shape)} is there, {tuple(new[0].shape)} needed")
+        shapes = ", ".join(f"{d.name} {tuple(d.shape)}" for d in self.data_shapes)
+        collect(
+            _GroupError,
+            "a batch of these shapes needs parameters of other shapes; nothing was changed",
+            wrong,
+            found=shapes,
+            expected=", ".join(f"{d.name} {tuple(d.shape)}" for d in before["data_shapes"]),
+            fix="give batches that differ in the size of the batch only, or bind anew with force_rebind=True",
+        )
 
     # ---- parameters
 

@@ -7,7 +7,7 @@ import torch
 
 from evergraph.errors import EvergraphError, printable
 
-__all__ = ["NotFiniteError", "require_finite"]
+__all__ = ["Guard", "NotFiniteError"]
 
 
 class NotFiniteError(EvergraphError, FloatingPointError):
@@ -60,18 +60,43 @@ def _wrong(rows: Iterator[tuple[str, torch.Tensor]]) -> list[str]:
     ]
 
 
-def require_finite(module: Any, batch: Any, epoch: int, nbatch: int) -> None:
-    """Raise where outputs or gradients of the last batch are not finite; parameters are not yet updated then.
+class Guard:
+    """Watches a module's batches; auxiliary states, which a backward pass changes, come back where one is not finite.
 
-    Raises:
-        NotFiniteError: listing outputs and gradients, and which parameters, data or labels were so before.
+    Args:
+        module: what is trained.
     """
-    lines = _wrong(_outputs(module)) + _wrong(_gradients(module))
-    if not lines:
-        return
-    raise NotFiniteError(
-        "values of this batch are nan or infinite; the parameters are those after the batch before it",
-        where=f"epoch {epoch}, batch {nbatch}",
-        details=lines + _wrong(_causes(module, batch)),
-        fix="look at the data named here, lower the learning rate, or set clip_gradient",
-    )
+
+    def __init__(self, module: Any) -> None:
+        self._module = module
+        self._kept: list[torch.Tensor] = []
+
+    def _states(self) -> list[torch.Tensor]:
+        rows = [row for part in self._module.trained_parts() for row in part._exec_group.aux_arrays]
+        return [_tensor(each) for row in rows for each in row]
+
+    def before(self) -> None:
+        """Keep the auxiliary states as they are."""
+        states = self._states()
+        if len(self._kept) != len(states):
+            self._kept = [torch.empty_like(s) for s in states]
+        for kept, state in zip(self._kept, states, strict=True):
+            kept.copy_(state)
+
+    def after(self, batch: Any, epoch: int, nbatch: int) -> None:
+        """Raise where outputs or gradients of the batch are not finite; the module is then as it was before it.
+
+        Raises:
+            NotFiniteError: listing outputs and gradients, and which parameters, data or labels were so before.
+        """
+        lines = _wrong(_outputs(self._module)) + _wrong(_gradients(self._module))
+        if not lines:
+            return
+        for kept, state in zip(self._kept, self._states(), strict=True):
+            state.copy_(kept)
+        raise NotFiniteError(
+            "values of this batch are nan or infinite; parameters and states are those after the batch before it",
+            where=f"epoch {epoch}, batch {nbatch}",
+            details=lines + _wrong(_causes(self._module, batch)),
+            fix="look at the data named here, lower the learning rate, or set clip_gradient",
+        )

@@ -379,8 +379,9 @@ class Module(BaseModule):
         """Take batches of other shapes."""
         self._require("binded")
         names = self.data_names, self.label_names
-        self._data_shapes, self._label_shapes = parse_data_desc(*names, data_shapes, label_shapes)
-        self._exec_group.reshape(self._data_shapes, self._label_shapes)
+        shapes = parse_data_desc(*names, data_shapes, label_shapes)
+        self._exec_group.reshape(*shapes)
+        self._data_shapes, self._label_shapes = shapes
 
     # ---- the optimizer
 

@@ -1,5 +1,6 @@
 """What modules keep: parameters, states, optimizers, what gradients left behind; taken, compared, put back."""
 
+import copy
 import hashlib
 import json
 from collections.abc import Callable
@@ -32,7 +33,9 @@ def optimizer_of(part: Any) -> Any:
 def settings(optimizer: Any) -> dict[str, Any]:
     """The settings of an optimizer that has updated nothing yet, by name; arrays are none."""
     found = living.take(optimizer, _MADE_AGAIN | {"_all_index_update_counts"})
-    plain = {k: v for k, v in found.items() if isinstance(v, (str, int, float, bool, type(None), list, tuple, dict))}
+    kinds = (str, int, float, bool, type(None), list, tuple, dict)
+    # a copy: what is a table of settings now is filled while it trains
+    plain = copy.deepcopy({k: v for k, v in found.items() if isinstance(v, kinds)})
     return {"optimizer": type(optimizer).__name__, **plain}
 
 
