@@ -27,7 +27,7 @@ __all__ = [
     "tensor_types",
 ]
 
-_MODULES = frozenset(("data", "loss", "nn", "rnn", "trainer", "utils"))
+_MODULES = frozenset(("contrib", "data", "loss", "model_zoo", "nn", "rnn", "trainer", "utils"))
 
 
 def __getattr__(name: str) -> Any:
