@@ -42,8 +42,16 @@ class Peer:
         )
 
     def __call__(self, code: str) -> tuple[float, Any]:
+        self.begin(code)
+        return self.finish(code)
+
+    def begin(self, code: str) -> None:
+        """Start a program; `finish` waits for it."""
         self._process.stdin.write(json.dumps(code) + "\n")
         self._process.stdin.flush()
+
+    def finish(self, code: str) -> tuple[float, Any]:
+        """What the program that was begun took and answers."""
         line = self._process.stdout.readline()
         if not line:
             raise RuntimeError(f"the peer died at: {code}")
