@@ -93,7 +93,7 @@ class DetRandomSelectAug(DetAugmenter):
 
     def __init__(self, aug_list: Any, skip_prob: float = 0) -> None:
         super().__init__(skip_prob=skip_prob)
-        self.aug_list = aug_list if isinstance(aug_list, (list, tuple)) else [aug_list]
+        self.aug_list = list(aug_list) if isinstance(aug_list, (list, tuple)) else [aug_list]
         wrong = [repr(a) for a in self.aug_list if not isinstance(a, DetAugmenter)]
         if wrong:
             raise UsageError("only augmenters for detection are chosen from", expected="DetAugmenter", details=wrong)

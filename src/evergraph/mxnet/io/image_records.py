@@ -1,5 +1,6 @@
 """`ImageRecordIter` and its kin: batches of packed images, decoded and augmented by worker processes."""
 
+import functools
 import os
 from typing import Any
 
@@ -9,73 +10,20 @@ from evergraph.errors import DamagedError, UsageError, printable
 from evergraph.mxnet import ndarray as nd
 from evergraph.mxnet.io.batch import DataBatch
 from evergraph.mxnet.io.decoding import Recipe
+from evergraph.mxnet.io.image_options import CLASSIFICATION, DETECTION, options_of
 from evergraph.mxnet.io.native import RowIter, numeric_type
 from evergraph.mxnet.io.positions import IMAGES, register
 from evergraph.mxnet.io.records import listed_labels, record_offsets
 from evergraph.mxnet.io.workers import Workers
 
-__all__ = ["ImageDetRecordIter", "ImageRecordInt8Iter", "ImageRecordIter", "ImageRecordUInt8Iter"]
-
-_DEFAULTS: dict[str, Any] = {
-    **{f"mean_{c}": 0.0 for c in "rgba"},
-    **{f"std_{c}": 1.0 for c in "rgba"},
-    "resize": -1,
-    "pad": 0,
-    "fill_value": 255,
-    "inter_method": 1,
-    "scale": 1.0,
-    "mean_img": "",
-    "rand_crop": False,
-    "random_resized_crop": False,
-    "mirror": False,
-    "rand_mirror": False,
-    "max_aspect_ratio": 0.0,
-    "min_aspect_ratio": None,
-    "max_random_area": 1.0,
-    "min_random_area": 1.0,
-    "brightness": 0.0,
-    "contrast": 0.0,
-    "saturation": 0.0,
-    "max_random_contrast": 0.0,
-    "max_random_illumination": 0.0,
-}
-_DETECTION = {**_DEFAULTS, "rand_mirror_prob": 0.0, "label_pad_width": 0, "label_pad_value": -1.0, "fill_value": 127}
-_IGNORED = {"verbose", "prefetch_buffer", "ctx", "device_id", "shuffle_chunk_size", "shuffle_chunk_seed", "aug_seq"}
-_NEUTRAL: dict[str, Any] = {
-    "max_rotate_angle": 0,
-    "rotate": -1,
-    "max_shear_ratio": 0,
-    "max_crop_size": -1,
-    "min_crop_size": -1,
-    "max_random_scale": 1,
-    "min_random_scale": 1,
-    "max_img_size": 1e10,
-    "min_img_size": 0,
-    "pca_noise": 0,
-    "random_h": 0,
-    "random_s": 0,
-    "random_l": 0,
-    "rand_crop_prob": 0,
-    "rand_pad_prob": 0,
-    "resize_mode": "force",
-    "random_hue_prob": 0,
-    "random_saturation_prob": 0,
-    "random_illumination_prob": 0,
-    "random_contrast_prob": 0,
-}
-"""Augmentations that these iterators do not make, with the value that means none."""
-
-
-def _options(given: dict[str, Any], known: dict[str, Any], owner: str) -> dict[str, Any]:
-    rest = {k: v for k, v in given.items() if k not in known and k not in _IGNORED}
-    wrong = [f"{k}={v!r}" for k, v in rest.items() if k not in _NEUTRAL or v != _NEUTRAL[k]]
-    if wrong:
-        raise UsageError(
-            f"{owner} cannot honour all parameters",
-            details=wrong,
-            fix="leave them out, or augment with mx.image.CreateAugmenter",
-        )
-    return known | {k: v for k, v in given.items() if k in known}
+__all__ = [
+    "ImageDetRecordIter",
+    "ImageRecordInt8Iter",
+    "ImageRecordIter",
+    "ImageRecordIter_v1",
+    "ImageRecordUInt8Iter",
+    "ImageRecordUInt8Iter_v1",
+]
 
 
 def _mean_array(path: str) -> np.ndarray | None:
@@ -111,17 +59,18 @@ class ImageRecordIter(RowIter):
         dtype: the images' type; None gives the class's own.
         data_name: the name of the data.
         label_name: the name of the labels.
-        **options: MXNet's augmenter parameters: resize, pad, fill_value, rand_crop, random_resized_crop with
-            min_random_area, max_random_area, min_aspect_ratio and max_aspect_ratio, brightness, contrast, saturation,
-            mirror, rand_mirror, mean_img, mean_r to mean_a, std_r to std_a, scale, max_random_contrast,
-            max_random_illumination, inter_method.
+        **options: MXNet's augmenter parameters: resize, pad, fill_value, rand_crop, min_crop_size and max_crop_size,
+            random_resized_crop with min_random_area, max_random_area, min_aspect_ratio and max_aspect_ratio, rotate,
+            max_rotate_angle, max_shear_ratio, min_random_scale, max_random_scale, min_img_size, max_img_size,
+            brightness, contrast, saturation, pca_noise, random_h, random_s, random_l, mirror, rand_mirror, mean_img,
+            mean_r to mean_a, std_r to std_a, scale, max_random_contrast, max_random_illumination, inter_method.
 
     Raises:
-        UsageError: parameters that are unknown or ask for another augmentation, all at once.
+        UsageError: parameters that are unknown or do not fit together, all at once.
         DamagedError: a damaged file; the message names the byte.
     """
 
-    _type, _known, _detection = "float32", _DEFAULTS, False
+    _type, _known, _detection = "float32", CLASSIFICATION, False
 
     def __init__(
         self,
@@ -143,7 +92,7 @@ class ImageRecordIter(RowIter):
         label_name: str = "softmax_label",
         **options: Any,
     ) -> None:
-        self._options = _options(options, self._known, type(self).__name__)
+        self._options = options_of(options, self._known, type(self).__name__)
         self._options["mean_array"] = _mean_array(self._options["mean_img"])
         shape = tuple(int(s) for s in data_shape)
         if len(shape) != 3 or shape[0] not in (1, 3, 4):
@@ -238,36 +187,50 @@ class ImageRecordInt8Iter(ImageRecordIter):
 class ImageDetRecordIter(ImageRecordIter):
     """Batches of images with boxes: a label is channels, height, width, its length, the record's label, and padding.
 
-    Arguments as of ImageRecordIter; images are forced to data_shape. Boxes are relative to the image.
+    A record's label is: width of this header, width of an object (at least 5), the rest of the header, then for each
+    object its class, left, top, right, bottom as fractions of the image's sides, and anything more. The numbers of a
+    shrunk or fitted image's height and width say how much of the array it fills; the rest is zero.
 
     Args:
         *args: as of ImageRecordIter.
-        **options: the same, with rand_mirror_prob, label_pad_width (0: the longest label of the part) and
-            label_pad_value.
+        label_width: how long every label is; -1 for any length.
+        **options: as of ImageRecordIter, and MXNet's augmenter parameters: resize, resize_mode (force, shrink, fit),
+            inter_method, fill_value, rand_mirror_prob, rand_pad_prob and max_pad_scale, rand_crop_prob with
+            num_crop_sampler, min_crop_scales and its kin, max_crop_trials, crop_emit_mode and emit_overlap_thresh,
+            random_hue_prob and max_random_hue and likewise saturation, illumination and contrast, mean_img, mean_r to
+            mean_a, std_r to std_a, scale, label_pad_width (0 or -1: the longest label of the part), label_pad_value.
     """
 
-    _known, _detection = _DETECTION, True
+    _known, _detection = DETECTION, True
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        self._width = 0
-        super().__init__(*args, **options)
+    def __init__(self, *args: Any, label_width: int = -1, **options: Any) -> None:
+        super().__init__(*args, label_width=label_width, **options)
 
     def _labels(self, found: list[tuple[np.ndarray, int]]) -> np.ndarray:
-        width = max(self._options["label_pad_width"], self._width or self._longest()) + 4
-        labels = np.full((len(found), width), self._options["label_pad_value"], np.float32)
-        for row, (label, key) in zip(labels, found, strict=True):
-            if len(label) > width:
-                raise DamagedError("a label is longer than label_pad_width", where=f"image {key}", found=len(label) - 4)
+        labels = np.full((len(found), self._width + 4), self._options["label_pad_value"], np.float32)
+        for row, (label, _) in zip(labels, found, strict=True):
             row[: len(label)] = label
         return labels
 
-    def _longest(self) -> int:
-        """The longest label of the part's records, read from their headers."""
+    @functools.cached_property
+    def _width(self) -> int:
+        """Room for the part's longest label, read from the records' headers."""
+        lengths = set()
         with open(self._path, "rb") as file:
             for offset in self._offsets:
                 file.seek(int(offset) + 8)
-                self._width = max(self._width, int.from_bytes(file.read(4), "little"))
-        return self._width
+                lengths.add(int.from_bytes(file.read(4), "little"))
+        asked, longest = self._options["label_pad_width"], max(lengths)
+        wrong = []
+        if self._label_width > 0 and lengths != {self._label_width}:
+            wrong.append(f"label_width={self._label_width}, and labels have {sorted(lengths)} numbers")
+        if 0 < asked < longest:
+            wrong.append(f"label_pad_width={asked}, and the longest label has {longest} numbers")
+        if wrong:
+            raise UsageError("the labels do not fit", where=printable(self._path), details=wrong)
+        return max(asked, longest)
 
 
+ImageRecordIter_v1 = ImageRecordIter
+ImageRecordUInt8Iter_v1 = ImageRecordUInt8Iter
 register(ImageRecordIter, IMAGES)

@@ -6,7 +6,9 @@ from evergraph.mxnet.io.image_records import (
     ImageDetRecordIter,
     ImageRecordInt8Iter,
     ImageRecordIter,
+    ImageRecordIter_v1,
     ImageRecordUInt8Iter,
+    ImageRecordUInt8Iter_v1,
 )
 from evergraph.mxnet.io.mnist import MNISTIter
 from evergraph.mxnet.io.native import MXDataIter
@@ -21,7 +23,9 @@ __all__ = [
     "ImageDetRecordIter",
     "ImageRecordInt8Iter",
     "ImageRecordIter",
+    "ImageRecordIter_v1",
     "ImageRecordUInt8Iter",
+    "ImageRecordUInt8Iter_v1",
     "LibSVMIter",
     "MNISTIter",
     "MXDataIter",
