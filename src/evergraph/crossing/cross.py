@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from evergraph.checkpoint import Checkpoint
-from evergraph.crossing import mindspore, mxnet, pytorch, record
+from evergraph.crossing import mindspore, mxnet, pytorch, record, tensorflow
 from evergraph.crossing.mxnet_onto import write_onto
 from evergraph.crossing.parts import View
 from evergraph.crossing.rules import Rules, rules_of
@@ -24,6 +24,7 @@ READERS: Mapping[str, Reader] = {
     "mindspore": mindspore.read,
     "mxnet": mxnet.read,
     "gluon": mxnet.read,
+    "tensorflow": tensorflow.read,
 }
 WRITERS: Mapping[str, Writer] = {
     "torch": pytorch.write,
@@ -47,6 +48,7 @@ _FORMATS = {
     "mxnet-params": "mxnet",
     "mxnet-checkpoint": "mxnet",
     "mxnet-symbol": "mxnet",
+    "tensorflow-bundle": "tensorflow",
 }
 
 
@@ -63,6 +65,8 @@ def origin_of(checkpoint: Checkpoint) -> str:
     leaves = {n.rpartition(".")[2] for n in checkpoint}
     if any(n.startswith(("arg:", "aux:")) for n in checkpoint):
         return "mxnet"
+    if any(n.endswith(("/kernel", "/kernel/.ATTRIBUTES/VARIABLE_VALUE")) for n in checkpoint):
+        return "tensorflow"
     if leaves & {"moving_variance", "embedding_table"}:
         return "mindspore"
     if "running_mean" in leaves:
@@ -153,7 +157,8 @@ def cross(
     _check(rest, tensors, more, own, checkpoint.name)
     tensors |= {w.name: w.tensor for w in written if w.name is not None and w.tensor is not None}
     details = record.without(checkpoint)
-    if known is None:
+    # TensorFlow's checkpoints are not written: nothing goes back there
+    if known is None and origin != "tensorflow":
         details[record.KEY] = record.recorded(checkpoint, written, origin)
     new = checkpoint.replace(tensors, details=details)
     table = Crossing(_TITLES[origin], _TITLES[names], (*rows, *more), tuple(notes))
@@ -164,9 +169,11 @@ def _write(views: Sequence[View], names: str, told: Told, rules: Rules) -> list[
     found: list[Written] = []
     kept: list[View] = []
     for view in views:
-        pattern = rules.dropped(view.source)
+        pattern = rules.dropped(view.source) if view.source else ""
         if pattern:
             found.append(_left_out(view, f"as the rule {printable(pattern)} says"))
+        elif view.part.kind == "training":
+            found.append(Written((view,)))
         else:
             kept.append(view)
     if FAMILIES.get(names, names) == "mxnet" and told.graph is not None:

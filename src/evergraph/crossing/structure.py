@@ -23,7 +23,7 @@ _CLASSES = {
     "rnn": ("LSTM", "GRU", "RNN"),
     "rnn_cell": ("LSTMCell", "GRUCell", "RNNCell"),
 }
-KINDS = (*_CLASSES, "other")
+KINDS = (*_CLASSES, "depthwise", "other")
 """The kinds of layers, as rules name them."""
 
 _KIND_OF = {name: kind for kind, names in _CLASSES.items() for name in names}
