@@ -65,6 +65,15 @@ def test_a_checkpoint_comes_back_to_the_same_bytes(middle, tmp_path):
 
 
 @pytest.mark.parametrize("middle", ["net.ckpt", "net.pth"])
+def test_a_checkpoint_with_its_graph_comes_back_with_the_scales_that_count_as_1(middle, tmp_path):
+    eg.convert(FOLDER / "resnet", tmp_path / middle)
+    found = eg.open(tmp_path / middle)
+    assert next(t for n, t in found.items() if n.startswith("bn_data.")).numpy().tolist() == [1, 1, 1]
+    eg.convert(tmp_path / middle, tmp_path / "back")
+    assert eg.diff(FOLDER / "resnet", tmp_path / "back").same
+
+
+@pytest.mark.parametrize("middle", ["net.ckpt", "net.pth"])
 def test_fused_recurrent_vectors_come_back_to_the_bit(middle, tmp_path):
     eg.convert(FOLDER / "fused_rnn", tmp_path / middle)
     eg.convert(tmp_path / middle, tmp_path / "back")

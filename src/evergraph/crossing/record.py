@@ -1,8 +1,8 @@
 """The way back: a record of what each name was, kept with the target, so that coming back restores every bit.
 
 The record is a list in the source's order, of `[source, target, more]`: `more` holds the source's shape and the order
-of axes where these changed, or the values of a small tensor that was left out; either name is a list where tensors were
-joined or taken apart.
+of axes where these changed, or the values of a small tensor that was left out or replaced; either name is a list where
+tensors were joined or taken apart.
 """
 
 import math
@@ -18,8 +18,9 @@ from evergraph.tensors import DENSE, DTYPES, Held, Tensor
 __all__ = ["KEY", "recorded", "restored", "taken", "without"]
 
 KEY = "crossing"
-SMALL = 64
-"""Bytes of a tensor that is left out, up to which the record keeps its values: counters of batches have 8."""
+SMALL = 1 << 16
+"""Bytes up to which the record keeps values that the target does not: counters of batches have 8, fixed scales 4 for
+each channel."""
 
 
 def recorded(source: Checkpoint, written: Sequence[Written], names: str) -> dict[str, Any]:
@@ -33,7 +34,10 @@ def recorded(source: Checkpoint, written: Sequence[Written], names: str) -> dict
     whole: dict[str, list[Any]] = {}
     for found in written:
         first = found.views[0]
-        if found.name is None or found.tensor is None or not all(v.kept for v in found.views):
+        if found.name is None or found.tensor is None:
+            continue
+        if not all(v.kept for v in found.views):
+            whole |= _values(source, first.source, found.name)
             continue
         if len(found.views) > 1:
             whole[first.source] = [
@@ -46,12 +50,19 @@ def recorded(source: Checkpoint, written: Sequence[Written], names: str) -> dict
             row[1].append(found.name)
         elif first.source:
             whole[first.source] = [first.source, found.name, _more(source[first.source], found)]
-    for name, tensor in source.items():
-        left = any(w.name is None and w.views[0].source == name for w in written)
-        if left and tensor.storage == DENSE and tensor.blob.nbytes <= SMALL:
-            kept = {"dtype": str(tensor.dtype), "shape": list(tensor.shape or ()), "bytes": bytes(tensor.blob.read())}
-            whole[name] = [name, None, kept]
+    for found in written:
+        if found.name is None:
+            whole |= _values(source, found.views[0].source, None)
     return {"names": names, "rows": [whole[n] for n in source if n in whole]}
+
+
+def _values(source: Checkpoint, name: str, target: str | None) -> dict[str, list[Any]]:
+    """The row of a small tensor whose values the target does not have."""
+    tensor = source[name]
+    if tensor.storage != DENSE or tensor.blob.nbytes > SMALL:
+        return {}
+    kept = {"dtype": str(tensor.dtype), "shape": list(tensor.shape or ()), "bytes": bytes(tensor.blob.read())}
+    return {name: [name, target, kept]}
 
 
 def _more(tensor: Tensor, found: Written) -> dict[str, Any]:
@@ -107,13 +118,16 @@ def restored(checkpoint: Checkpoint, record: Mapping[str, Any]) -> tuple[dict[st
 
 
 def _row(checkpoint: Checkpoint, source: Any, target: Any, more: Mapping[str, Any]) -> list[tuple[str, Tensor, Row]]:
-    if target is None:
+    if "bytes" in more:
+        if target is not None and str(target) not in checkpoint:
+            return []
         shape = _shape(more["shape"])
         kind, data = DTYPES[more["dtype"]], bytes(more["bytes"])
         if math.prod(shape) * kind.itemsize != len(data):
             raise ValueError("a kept value has another size")
         tensor = Tensor(kind, shape, Held(data))
-        return [(str(source), tensor, Row((), None, str(source), shape, "known", _WHY, "kept in the record"))]
+        targets = () if target is None else (str(target),)
+        return [(str(source), tensor, Row(targets, None, str(source), shape, "known", _WHY, "values of the record"))]
     targets = [str(t) for t in target] if isinstance(target, (list, tuple)) else [str(target)]
     if any(t not in checkpoint or checkpoint[t].storage != DENSE for t in targets):
         return []

@@ -130,19 +130,22 @@ class Crossing:
         counts = ", ".join(f"{n} of {kind}" for kind, n in kinds.items())
         found = [f"names of {self.origin} became those of {self.names}: {counts}"]
         found += _some([f"guessed {r.words} ({r.kind}: {r.why})" for r in self.guesses], "guesses", shown)
-        changed = [f"{r.words}: {r.changed}" for r in self.rows if r.changed]
-        found += _some(changed, "changed", shown)
-        reasons = Counter((r.kind, r.why) for r in self.left_out)
-        for (kind, why), count in reasons.items():
-            names = [printable(r.source[0]) for r in self.left_out if (r.kind, r.why) == (kind, why)]
-            more = f" and {count - 1} more" if count > 1 else ""
-            found.append(f"left out {names[0]}{more}: {why}")
+        found += _grouped([(r.changed, r.words) for r in self.rows if r.changed])
+        found += _grouped([(r.why, f"left out {printable(r.source[0])}") for r in self.left_out])
         return [*found, *self.notes]
 
     def report(self) -> dict[str, Any]:
         """The whole as plain data, for `--json`."""
         rows = [r.report() for r in self.rows]
         return {"from": self.origin, "to": self.names, "rows": rows, "notes": list(self.notes)}
+
+
+def _grouped(pairs: list[tuple[str, str]]) -> list[str]:
+    """One line for each thing that was done: the first tensor it was done to, and how many more."""
+    groups: dict[str, list[str]] = {}
+    for done, words in pairs:
+        groups.setdefault(done, []).append(words)
+    return [f"{w[0]}{f' and {len(w) - 1} more' if len(w) > 1 else ''}: {done}" for done, w in groups.items()]
 
 
 def _some(lines: list[str], what: str, shown: int) -> list[str]:
