@@ -156,12 +156,21 @@ def _coloured(image: np.ndarray, o: Options, draw: Draw) -> np.ndarray:
     return image
 
 
-def _grey(image: np.ndarray) -> np.ndarray:
-    if image.shape[2] < 3:
-        return image[..., 0]
-    # OpenCV's weights of 14 bits, for blue first: MXNet passes them red first, so red weighs as little as blue should
-    r, g, b = (image[..., k].astype(np.int32) for k in range(3))
-    return ((r * 1868 + g * 9617 + b * 4899 + 8192) >> 14).astype(np.uint8)
+def _planes(image: np.ndarray) -> np.ndarray:
+    """The colours as float32 (3, height, width)."""
+    return np.ascontiguousarray(image[..., :3].transpose(2, 0, 1), np.float32)
+
+
+def _grey(planes: np.ndarray) -> np.ndarray:
+    """The brightness of each pixel as OpenCV rounds it; its weights have 14 bits, so float32 holds their sum exactly.
+
+    MXNet passes red first where OpenCV expects blue: red weighs as little as blue should.
+    """
+    weights = np.array([1868, 9617, 4899], np.float32)
+    total = (weights @ planes.reshape(3, -1)).reshape(planes.shape[1:])
+    total += np.float32(8192)
+    total *= np.float32(1 / 16384)
+    return np.floor(total, out=total)
 
 
 def _brighter(image: np.ndarray, alpha: float) -> np.ndarray:
@@ -169,13 +178,18 @@ def _brighter(image: np.ndarray, alpha: float) -> np.ndarray:
 
 
 def _contrasted(image: np.ndarray, alpha: float) -> np.ndarray:
-    return recoloured(image, alpha, (1 - alpha) * float(_grey(image).mean()))
+    grey = _grey(_planes(image)) if image.shape[2] >= 3 else image[..., 0]
+    return recoloured(image, alpha, (1 - alpha) * float(grey.mean(dtype=np.float64)))
 
 
 def _saturated(image: np.ndarray, alpha: float) -> np.ndarray:
     if image.shape[2] < 3:
         return image
-    grey = _grey(image).astype(np.float32)[..., None] * np.float32(1 - alpha)
-    changed = image[..., :3] * np.float32(alpha) + grey
-    found = np.rint(changed, out=changed).clip(0, 255).astype(np.uint8)
+    planes = _planes(image)
+    grey = _grey(planes)
+    grey *= np.float32(1 - alpha)
+    planes *= np.float32(alpha)
+    planes += grey
+    np.rint(planes, out=planes)
+    found = planes.clip(0, 255, out=planes).astype(np.uint8).transpose(1, 2, 0)
     return found if image.shape[2] == 3 else np.concatenate([found, image[..., 3:]], 2)

@@ -105,7 +105,7 @@ class ImageRecordIter(RowIter):
         kind = numeric_type(dtype, self._type)
         recipe = Recipe(path_imgrec, shape, kind, self._options, augmenting, self._detection)
         count = min(preprocess_threads, os.cpu_count() or 1)
-        self._workers = Workers(recipe, count if count > 1 else 0)
+        self._workers = Workers(recipe, count if count > 1 else 0, shape, kind, batch_size)
         self._asked: Any = None
         self._mix()
         super().__init__(len(self._offsets), batch_size, bool(round_batch), data_name=data_name, label_name=label_name)
@@ -144,15 +144,14 @@ class ImageRecordIter(RowIter):
         if later is not None:
             self._ask(later)
         self._asked = later
-        found = self._workers.take()
-        images = np.stack([image for image, _, _ in found])
-        labels = self._labels([(label, key) for _, label, key in found])
+        images, found = self._workers.take()
+        labels = self._labels(found)
         if len(found) < self._size:
             images, labels = (_filled(x, self._size) for x in (images, labels))
-        data = nd.array(images, dtype=images.dtype)
+        data = nd.from_numpy(images)  # nobody else has this memory
         return DataBatch([data], [nd.array(labels)], pad, np.zeros(self._size, np.uint64))
 
-    def _labels(self, found: list[tuple[np.ndarray, int]]) -> np.ndarray:
+    def _labels(self, found: list[Any]) -> np.ndarray:
         labels = []
         for inside, key in found:
             label = inside if self._listed is None else self._listed.get(key, np.empty(0, np.float32))
@@ -206,7 +205,7 @@ class ImageDetRecordIter(ImageRecordIter):
     def __init__(self, *args: Any, label_width: int = -1, **options: Any) -> None:
         super().__init__(*args, label_width=label_width, **options)
 
-    def _labels(self, found: list[tuple[np.ndarray, int]]) -> np.ndarray:
+    def _labels(self, found: list[Any]) -> np.ndarray:
         labels = np.full((len(found), self._width + 4), self._options["label_pad_value"], np.float32)
         for row, (label, _) in zip(labels, found, strict=True):
             row[: len(label)] = label
