@@ -10,6 +10,7 @@ from evergraph.engine.compiling import Compiled, compile_program, freeze
 from evergraph.engine.freezing import Freezer
 from evergraph.engine.gradients import GradientStore
 from evergraph.engine.losses import predicting
+from evergraph.engine.lowering.training import lower_training
 from evergraph.engine.plan import Plan, make_plan
 from evergraph.engine.settings import EngineWarning, resolve
 from evergraph.errors import EvergraphError, OperatorError, ShapeError, UsageError, collect, printable
@@ -81,12 +82,12 @@ class Executor:
         self.auxiliary = _in_order(names.auxiliary, auxiliary, "auxiliary state")
         self.requests = _requests(names.arguments, requests)
         self._store = GradientStore(names.arguments, self.arguments, gradients, self.requests)
+        self._monitor: tuple[Callable[[str, Any], None], bool] | None = None
         self._shaped = True
         self._shaped = self._plan(False).shaped
         self.outputs: list[Any] = []
         self._live: list[Any] | None = None
         self._training = False
-        self._monitor: tuple[Callable[[str, Any], None], bool] | None = None
         self._random: Any = None
         places = None if inputs is None else [i for i, n in enumerate(names.arguments) if n in set(inputs)]
         self._freezer = Freezer(places, self._fixed_gammas(), self._frozen) if self._can_freeze() else None
@@ -200,9 +201,12 @@ class Executor:
         names, arrays = (*self.argument_names, *self.auxiliary_names), (*self.arguments, *self.auxiliary)
         sparse = {n: kind_of(a) for n, a in zip(names, arrays, strict=True) if is_sparse(a)}
         shapes = {n: tuple(a.shape) for n, a in zip(names, arrays, strict=True)} if self._shaped else {}
-        key = (training, *sparse.items(), *shapes.items())
+        # a monitor is shown every value: nothing may be overwritten, nor be in an unusual order
+        plain = self._monitor is None and not self.groups and not sparse
+        lowered = training and plain and torch.device(self.device).type == "cpu"
+        key = (training, lowered, *sparse.items(), *shapes.items())
         if key not in self._plans:
-            self._plans[key] = make_plan(
+            plan = self._plans[key] = make_plan(
                 self.graph,
                 training=training,
                 shapes=shapes,
@@ -211,6 +215,8 @@ class Executor:
                 run=Run(training, self.generators, sparse_gradients=True),
                 sparse=sparse,
             )
+            if lowered:
+                lower_training(plan.program)
         return self._plans[key]
 
     def _compute(self, arguments: Sequence[Any]) -> list[Any]:

@@ -1,0 +1,107 @@
+"""Lowering for training: outputs, gradients and states stay what they are, in the usual order of memory."""
+
+import numpy as np
+import pytest
+import torch
+
+import evergraph.mxnet as mx
+from evergraph.engine.lowering.training import keep_channels_last, reuse_values
+from evergraph.engine.plan import make_plan
+from tests.goldens import near
+
+
+def convolved(data, name, filters=4, **settings):
+    return mx.sym.Convolution(data, kernel=(3, 3), pad=(1, 1), num_filter=filters, name=name, **settings)
+
+
+def residual(x):
+    y = mx.sym.BatchNorm(convolved(x, "a"), fix_gamma=False, name="n")
+    y = mx.sym.Activation(y, act_type="relu")
+    return mx.sym.Activation(convolved(y, "b") + convolved(x, "c"), act_type="tanh")
+
+
+def read_twice(x):
+    y = convolved(x, "a")
+    return mx.sym.Activation(y, act_type="relu") * y + mx.sym.sigmoid(y)
+
+
+def joined(x):
+    y = mx.sym.Concat(convolved(x, "a"), mx.sym.Pooling(x, kernel=(3, 3), pad=(1, 1), pool_type="max"), dim=1)
+    return mx.sym.Pooling(y, kernel=(2, 2), stride=(2, 2), pool_type="avg")
+
+
+def reshaped(x):
+    y = mx.sym.Reshape(mx.sym.Activation(convolved(x, "a"), act_type="relu"), shape=(0, -1))
+    return mx.sym.FullyConnected(y, num_hidden=3, name="fc")
+
+
+def sliced(x):
+    y = mx.sym.transpose(convolved(x, "a", num_group=2, filters=6), axes=(0, 2, 3, 1))
+    return mx.sym.slice_axis(y, axis=3, begin=1, end=4)
+
+
+def normalised_elsewhere(x):
+    y = mx.sym.Activation(mx.sym.BatchNorm(convolved(x, "a"), axis=3, fix_gamma=False, name="n"), act_type="relu")
+    return mx.sym.broadcast_add(y, mx.sym.sum(y, axis=1, keepdims=True))
+
+
+def summed_with_itself(x):
+    y = convolved(x, "a")
+    return y + y
+
+
+NETWORKS = [residual, read_twice, joined, reshaped, sliced, normalised_elsewhere, summed_with_itself]
+
+
+def trained(network, watch):
+    """Outputs, gradients and states of one step; a monitor keeps the plan as it is."""
+    net = network(mx.sym.Variable("data"))
+    run = net.simple_bind(mx.cpu(), data=(2, 6, 8, 8), grad_req="write")
+    rng = np.random.default_rng(0)
+    for array in run.arg_arrays:
+        array[:] = rng.uniform(-1, 1, array.shape)
+    if watch:
+        run.set_monitor_callback(lambda name, array: None)
+    (out,) = run.forward(is_train=True)
+    run.backward(mx.nd.array(rng.uniform(-1, 1, out.shape)))
+    return out, [out, *run.grad_arrays, *run.aux_arrays, *run.arg_arrays]
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=lambda f: f.__name__)
+def test_a_lowered_step_trains_as_the_plain_one(network):
+    out, got = trained(network, False)
+    plain, wanted = trained(network, True)
+    assert out._data.stride() == plain._data.stride()
+    for i, (a, b) in enumerate(zip(got, wanted, strict=True)):
+        near(a._data, b._data, 1e-5, 1e-5 * max(1.0, float(b._data.abs().max())), f"array {i}")
+
+
+def program_of(network):
+    return make_plan(network(mx.sym.Variable("data")).graph, training=True).program
+
+
+def test_layers_between_convolutions_stay_channels_last():
+    program = program_of(residual)
+    keep_channels_last(program)
+    seen = {}
+    rng = torch.Generator().manual_seed(0)
+    shapes = {"data": (2, 6, 8, 8), "a": (4, 6, 3, 3), "b": (4, 4, 3, 3), "c": (4, 6, 3, 3)}
+    given = [torch.randn(shapes["data"], generator=rng), torch.randn(shapes["a"], generator=rng), torch.zeros(4)]
+    given += [torch.ones(4), torch.zeros(4), torch.randn(shapes["b"], generator=rng), torch.zeros(4)]
+    given += [torch.randn(shapes["c"], generator=rng), torch.zeros(4), torch.zeros(4), torch.ones(4)]
+    values = dict(zip(program.inputs, given, strict=True))
+    for step in program.steps:
+        found = step.call(*[values[v] for v in step.inputs])
+        values[step.outputs[0]] = found[0] if isinstance(found, (tuple, list)) else found
+        seen[step.kind] = values[step.outputs[0]].is_contiguous(memory_format=torch.channels_last)
+    assert seen.pop("usual order") is False
+    assert all(seen.values()), seen
+    assert [s.kind for s in program.steps][-1] == "usual order"
+
+
+def test_only_values_that_nothing_else_reads_are_overwritten():
+    for network, number in ((residual, 3), (read_twice, 0), (summed_with_itself, 0), (normalised_elsewhere, 0)):
+        program = program_of(network)
+        before = list(program.steps)
+        reuse_values(program)
+        assert sum(a is not b for a, b in zip(before, program.steps, strict=True)) == number, network.__name__
