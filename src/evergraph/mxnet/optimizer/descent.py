@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 
 from evergraph.mxnet import ndarray as nd
 from evergraph.mxnet.optimizer.base import Optimizer, register, zeros_like
+from evergraph.ops.families.update.rules import each
 
 __all__ = ["DCASGD", "NAG", "SGD", "SGLD", "Signum", "ccSGD"]
 
@@ -89,6 +91,8 @@ class SGD(_Mastered):
 def _descend_all(
     weights: Sequence[Any], grads: Sequence[Any], states: Sequence[Any], master: bool, lrs: Any, wds: Any, rule: Any
 ) -> None:
+    if not master and descend_in_place(weights, grads, states, lrs, wds, **rule):
+        return
     options = {"out": list(weights), "num_weights": len(weights), "lrs": tuple(lrs), "wds": tuple(wds), **rule}
     rows: list[Sequence[Any]] = [weights, grads]
     if "momentum" in rule:
@@ -98,6 +102,53 @@ def _descend_all(
     kind = "mp_sgd" if master else "sgd"
     function = getattr(nd, f"multi_{kind}_mom_update" if "momentum" in rule else f"multi_{kind}_update")
     function(*(x for row in zip(*rows, strict=True) for x in row), **options)
+
+
+_FLOATS = (torch.float32, torch.float64)
+
+
+def descend_in_place(
+    weights: Sequence[Any],
+    grads: Sequence[Any],
+    moms: Sequence[Any],
+    lrs: Sequence[float],
+    wds: Sequence[float],
+    rescale_grad: float = 1.0,
+    clip_gradient: float = -1.0,
+    momentum: float = 0.0,
+) -> bool:
+    """One step of gradient descent on dense arrays, in their own memory; False where their types need the operator.
+
+    The operator makes new weights, which are then copied: each of its passes over all weights costs as much as a tenth
+    of the gradient of a wide layer.
+    """
+    if any(x._data.dtype is not weights[0]._data.dtype for x in (*weights, *grads)):
+        return False
+    if weights[0]._data.dtype not in _FLOATS:
+        return False
+    groups: dict[tuple[float, float], list[int]] = {}
+    for i, rates in enumerate(zip(lrs, wds, strict=True)):
+        groups.setdefault(rates, []).append(i)
+    with torch.no_grad():
+        for (lr, wd), places in groups.items():
+            ws, gs = [weights[i]._data for i in places], [grads[i]._data for i in places]
+            if clip_gradient >= 0:
+                gs = each("mul", gs, rescale_grad)
+                each("clamp_max_", gs, clip_gradient)
+                each("clamp_min_", gs, -clip_gradient)
+            scale = lr if clip_gradient >= 0 else lr * rescale_grad
+            if momentum > 0:
+                steps = [moms[i]._data for i in places]
+                each("mul_", steps, momentum)
+                each("add_", steps, gs, alpha=-scale)
+                if wd:
+                    each("add_", steps, ws, alpha=-lr * wd)
+                each("add_", ws, steps)
+                continue
+            if wd:
+                each("mul_", ws, 1 - lr * wd)
+            each("add_", ws, gs, alpha=-scale)
+    return True
 
 
 def descend(weight: Any, grad: Any, state: Any, master: bool, kind: str = "sgd", **rule: Any) -> None:

@@ -64,17 +64,23 @@ def _loss_scale(label: Any, groups: Any, p: Any) -> Any:
 def _softmax_output_gradient(saved: Any, _: Any) -> tuple[Any, ...]:
     data, label, p = saved.args
     (out,) = saved.outputs
-    # 1.9.1 multiplies by the output where its documentation promises the gradient from above
-    factor = out if p.out_grad else 1
     if label.shape == data.shape:
-        return (out - label) * p.grad_scale * factor, None, None
+        return _weighted(out - label, p.grad_scale, out, p.out_grad), None, None
     groups = _groups(out, p.multi_output, p.preserve_shape)
     scale = _loss_scale(label, groups, p)
     # with more axes than two and neither option, MXNet asks for a label for each position of all axes but the last,
     # counts them all, and reads the first ones, one for each sample
     label = label.flatten()[: groups.shape[0] * groups.shape[2]].reshape(groups.shape[0], groups.shape[2])
-    found = (_class_gradient(groups, label, p) * scale).reshape(data.shape)
-    return found * factor, None, None
+    return _weighted(_class_gradient(groups, label, p), scale, out, p.out_grad), None, None
+
+
+def _weighted(grad: Any, scale: Any, out: Any, by_output: bool) -> Any:
+    """A gradient of our own times its scale, in its own memory: over a vocabulary, each pass costs as a layer does."""
+    # 1.9.1 multiplies by the output where its documentation promises the gradient from above
+    if isinstance(scale, torch.Tensor) or scale != 1:
+        grad.mul_(scale)
+    grad = grad.reshape(out.shape)
+    return grad.mul_(out) if by_output else grad
 
 
 @with_gradient(_softmax_output_gradient)

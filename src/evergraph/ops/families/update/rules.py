@@ -139,14 +139,14 @@ def ready(grad: Any, rescale: float, clip: float, weight: Any = None, wd: float 
     return grad.clamp(-clip, clip) if clip >= 0 else grad
 
 
-def each(function: str, *args: Any) -> Any:
+def each(function: str, *args: Any, **options: Any) -> Any:
     """The function of torch for lists of tensors: one kernel for all of them where the device has such.
 
     >>> import torch
     >>> each("mul", [torch.ones(1), torch.ones(2)], 3)
     (tensor([3.]), tensor([3., 3.]))
     """
-    return getattr(torch, f"_foreach_{function}")(*args)
+    return getattr(torch, f"_foreach_{function}")(*args, **options)
 
 
 def ready_all(grads: Sequence[Any], rescale: float, clip: float) -> list[Any]:
