@@ -41,7 +41,10 @@ _NAMES = {
         "set_auto_parallel_context get_auto_parallel_context",
         "ops.gradients": "grad value_and_grad get_grad jit ms_function stop_gradient",
         "serialization": "save_checkpoint load_checkpoint load_checkpoint_async load_param_into_net "
-        "load_segmented_checkpoints async_ckpt_thread_status ckpt_to_safetensors safetensors_to_ckpt",
+        "load_segmented_checkpoints async_ckpt_thread_status ckpt_to_safetensors safetensors_to_ckpt "
+        "build_searched_strategy load_distributed_checkpoint merge_pipeline_strategys merge_sliced_parameter "
+        "rank_list_for_transform restore_group_info_list transform_checkpoint_by_rank transform_checkpoints "
+        "unified_safetensors",
         "train.model": "Model",
         "train.loss_scale_manager": "DynamicLossScaleManager FixedLossScaleManager LossScaleManager",
     }.items()
