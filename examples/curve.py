@@ -32,6 +32,15 @@ class Curve(object):  # noqa: UP004 - old Pythons run these programs too
             self.values.append(sum(self._open) / self.every)
             self._open = []
 
+    def of(self, metric):
+        """A callback for `fit` that notes a metric batch by batch."""
+
+        def note(param):
+            self.add(dict(param.eval_metric.get_name_value())[metric])
+            param.eval_metric.reset_local()  # the log of the epoch is over all of its batches still
+
+        return note
+
     def draw(self, path):
         """Draw it into a file."""
         try:

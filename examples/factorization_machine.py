@@ -67,11 +67,7 @@ def main():
     np.random.seed(0)
     mx.random.seed(0)
     train, test = likings()
-    curve = Curve("log loss of the epoch so far")
-
-    def note(param):
-        curve.add(dict(param.eval_metric.get_name_value())["surprise"])
-
+    curve = Curve("log loss")
     module = mx.mod.Module(machine(), data_names=["data"], label_names=["liked"], context=mx.cpu())
     module.fit(
         train,
@@ -80,7 +76,7 @@ def main():
         optimizer="adam",
         optimizer_params={"learning_rate": 0.02, "wd": 1e-4, "lazy_update": True},
         initializer=mx.init.Normal(0.05),
-        batch_end_callback=note,
+        batch_end_callback=curve.of("surprise"),
         num_epoch=30,
     )
     accuracy = dict(module.score(test, mx.metric.np(right)))["right"]

@@ -59,11 +59,7 @@ def main():
     np.random.seed(0)
     mx.random.seed(0)
     train, test = mnist(args.data) if args.data else digits()
-    curve = Curve("cross entropy of the epoch so far")
-
-    def note(param):
-        curve.add(dict(param.eval_metric.get_name_value())["cross-entropy"])
-
+    curve = Curve("cross entropy")
     module = mx.mod.Module(lenet(), context=mx.cpu())
     module.fit(
         train,
@@ -72,7 +68,7 @@ def main():
         optimizer="sgd",
         optimizer_params={"learning_rate": 0.1, "momentum": 0.9, "wd": 1e-4},
         initializer=mx.init.Xavier(),
-        batch_end_callback=note,
+        batch_end_callback=curve.of("cross-entropy"),
         num_epoch=3 if args.data else 12,
     )
     accuracy = dict(module.score(test, "acc"))["accuracy"]

@@ -92,11 +92,7 @@ def main():
     mx.random.seed(0)
     numbers, words = sentences()
     train = mx.rnn.BucketSentenceIter(numbers, BATCH, buckets=BUCKETS, invalid_label=0)
-    curve = Curve("perplexity of the epoch so far")
-
-    def note(param):
-        curve.add(dict(param.eval_metric.get_name_value())["perplexity"])
-
+    curve = Curve("perplexity")
     module = mx.mod.BucketingModule(network(words), default_bucket_key=train.default_bucket_key, context=mx.cpu())
     module.fit(
         train,
@@ -104,7 +100,7 @@ def main():
         optimizer="adam",
         optimizer_params={"learning_rate": 0.01, "rescale_grad": 1.0, "clip_gradient": 1.0},
         initializer=mx.init.Xavier(factor_type="in", magnitude=2.34),
-        batch_end_callback=note,
+        batch_end_callback=curve.of("perplexity"),
         num_epoch=40,
     )
     train.reset()

@@ -70,11 +70,7 @@ def main():
     mx.random.seed(0)
     train = mx.io.NDArrayIter(*textures(1600, 1), batch_size=BATCH, shuffle=True)
     test = mx.io.NDArrayIter(*textures(320, 2), batch_size=BATCH)
-    curve = Curve("cross entropy of the epoch so far")
-
-    def note(param):
-        curve.add(dict(param.eval_metric.get_name_value())["cross-entropy"])
-
+    curve = Curve("cross entropy")
     steps = mx.lr_scheduler.FactorScheduler(step=100, factor=0.5)
     module = mx.mod.Module(resnet(), context=mx.cpu())
     module.fit(
@@ -84,7 +80,7 @@ def main():
         optimizer="sgd",
         optimizer_params={"learning_rate": 0.1, "momentum": 0.9, "wd": 1e-4, "lr_scheduler": steps},
         initializer=mx.init.Xavier(rnd_type="gaussian", factor_type="in", magnitude=2),
-        batch_end_callback=note,
+        batch_end_callback=curve.of("cross-entropy"),
         num_epoch=4,
     )
     accuracy = dict(module.score(test, "acc"))["accuracy"]

@@ -86,14 +86,15 @@ class Surprise(mx.metric.EvalMetric):
     """The mean negative logarithm of the probability of each box's class."""
 
     def __init__(self):
-        super(Surprise, self).__init__("surprise")  # noqa: UP008
+        super(Surprise, self).__init__("surprise", has_global_stats=True)  # noqa: UP008
 
     def update(self, labels, preds):
         """Take the outputs of a batch."""
         likely, wanted = preds[0].asnumpy(), preds[2].asnumpy().astype(int)
         chosen = np.take_along_axis(likely, np.maximum(wanted, 0)[:, None], 1)[:, 0]
-        self.sum_metric += float(-np.log(np.maximum(chosen[wanted >= 0], 1e-8)).sum())
-        self.num_inst += int((wanted >= 0).sum())
+        total, number = float(-np.log(np.maximum(chosen[wanted >= 0], 1e-8)).sum()), int((wanted >= 0).sum())
+        self.sum_metric, self.num_inst = self.sum_metric + total, self.num_inst + number
+        self.global_sum_metric, self.global_num_inst = self.global_sum_metric + total, self.global_num_inst + number
 
 
 def overlap(a, b):
@@ -126,11 +127,7 @@ def main():
     train = mx.io.NDArrayIter(*drawn(640, 1), batch_size=BATCH, shuffle=True, label_name="label")
     images, labels = drawn(160, 2)
     test = mx.io.NDArrayIter(images, labels, batch_size=BATCH, label_name="label")
-    curve = Curve("negative log likelihood of the epoch so far")
-
-    def note(param):
-        curve.add(param.eval_metric.get()[1])
-
+    curve = Curve("negative log likelihood")
     module = mx.mod.Module(detector(), data_names=["data"], label_names=["label"], context=mx.cpu())
     module.fit(
         train,
@@ -138,7 +135,7 @@ def main():
         optimizer="adam",
         optimizer_params={"learning_rate": 0.004, "rescale_grad": 1.0},
         initializer=mx.init.Xavier(),
-        batch_end_callback=note,
+        batch_end_callback=curve.of("surprise"),
         num_epoch=6,
     )
     detections = module.predict(test)[3].asnumpy()
