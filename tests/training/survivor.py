@@ -1,6 +1,7 @@
 """A training that is killed and started again, as a program: `python survivor.py FOLDER KIND KILLS EPOCHS`.
 
-KILLS are counts of batches, joined by commas: at each the process is killed by SIGKILL, and the next one begins anew.
+KILLS are counts of batches (`3`), or seconds after the first batch (`0.02s`), joined by commas: then the process is
+killed by SIGKILL, and the next one begins anew. How many kills there were is printed.
 What the training ends with goes to `killed.npz`, and to `whole.npz` what one ends with that was never killed.
 """
 
@@ -9,6 +10,7 @@ import os
 import random
 import signal
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -62,7 +64,9 @@ def train(out, folder, kind, kill, epochs, **asked):
     def after(param):
         count[0] += 1
         np.random.rand()  # callbacks draw too
-        if count[0] == kill:
+        if count[0] == 1 and kill.endswith("s"):
+            threading.Timer(float(kill[:-1]), os.kill, (os.getpid(), signal.SIGKILL)).start()
+        if str(count[0]) == kill:
             os.kill(os.getpid(), signal.SIGKILL)
 
     module.fit(
@@ -108,14 +112,16 @@ def child(kill, *args, **asked):
 def main(folder, kind, kills, epochs, batches="1", background="1"):
     place, asked = Path(folder), {"batches": int(batches), "background": background == "1"}
     preload()
-    if child(0, place / "whole.npz", place / "whole", kind, int(epochs), **asked):
+    if child("", place / "whole.npz", place / "whole", kind, int(epochs), **asked):
         return 1
-    for kill in [*(int(k) for k in kills.split(",") if k), 0]:
+    points = [k for k in kills.split(",") if k]
+    for done, kill in enumerate([*points, ""]):
         status = child(kill, place / "killed.npz", place / "killed", kind, int(epochs), **asked)
         if (place / "killed.npz").exists():
-            return 0  # it came to its end before it was killed
+            sys.stdout.write(f"{done} kills\n")
+            return 0  # it came to its end, perhaps before its time
         if not kill or not os.WIFSIGNALED(status) or os.WTERMSIG(status) != signal.SIGKILL:
-            sys.stderr.write(f"kill after {kill} batches: status {status}\n")
+            sys.stderr.write(f"kill at {kill}: status {status}\n")
             return 1
     return 1
 

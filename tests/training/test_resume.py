@@ -17,7 +17,7 @@ POINTS = int(os.environ.get("EVERGRAPH_KILL_POINTS", "6"))
 
 
 def same_ends(folder, kind, kills, *rest):
-    """Train without kills and with them, and compare what both end with."""
+    """Train without kills and with them, and compare what both end with; returns how many kills there were."""
     command = [sys.executable, str(SURVIVOR), str(folder), kind, kills, str(EPOCHS), *rest]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     found = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False, env=environment)
@@ -26,19 +26,23 @@ def same_ends(folder, kind, kills, *rest):
     assert whole.files == killed.files
     for name in whole.files:
         np.testing.assert_array_equal(killed[name].view(np.uint8), whole[name].view(np.uint8), f"{name}: {kills}")
+    return int(found.stdout.split()[-2])
 
 
 def drawn(kind):
-    """This kind's share of the kill points: after how many batches of each start the process is killed."""
+    """This kind's share of the kill points: a number of batches, or a moment, after each start."""
     source = random.Random(f"kills of {kind}")
     share = POINTS // len(KINDS) + (KINDS.index(kind) < POINTS % len(KINDS))
-    # a start that is killed before its first save makes no progress, and one is then still enough
-    return [source.randint(1, max(18 // max(share, 1), 2)) for _ in range(share)]
+    most = max(18 // max(share, 1), 2)
+    # by time, a kill also meets a save half done
+    moments = [f"{source.uniform(0, 0.02):.4f}s" for _ in range(share // 2)]
+    return source.sample([*moments, *(str(source.randint(1, most)) for _ in range(share - len(moments)))], share)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_killed_training_ends_with_the_same_bits(tmp_path, kind):
-    same_ends(tmp_path, kind, ",".join(map(str, drawn(kind))))
+    kills = drawn(kind)
+    assert same_ends(tmp_path, kind, ",".join(kills)) == len(kills)
 
 
 def test_states_of_every_third_batch_and_in_the_foreground_serve_as_well(tmp_path):

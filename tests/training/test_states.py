@@ -487,6 +487,71 @@ def test_an_iterator_of_a_programs_own_is_gone_through_and_that_is_told(tmp_path
     assert_same(fit(tmp_path, 2, data=Plain(5), seed=7), wanted)
 
 
+class Shuffles(Plain):
+    """Draws its order when it begins anew, as many programs' iterators do."""
+
+    def reset(self):
+        super().reset()
+        self.order = np.random.permutation(24)
+
+    def next(self):
+        batch = super().next()
+        rows = self.order[4 * (self.at - 1) : 4 * self.at]
+        return mx.io.DataBatch([mx.nd.array(ROWS[rows])], batch.label, 0)
+
+
+class Noisy(Plain):
+    """Draws with each batch, and tells where it stands."""
+
+    def next(self):
+        batch = super().next()
+        return mx.io.DataBatch([batch.data[0] + mx.nd.array(np.random.normal(size=(4, 4)))], batch.label, 0)
+
+    def state_dict(self):
+        return {"at": self.at}
+
+    def load_state_dict(self, state):
+        self.at = state["at"]
+
+
+@pytest.mark.parametrize("kind", [Shuffles, Noisy], ids=["order-at-reset", "noise-at-fetch"])
+@pytest.mark.parametrize("after", [3, 8, 12])
+def test_what_iterators_draw_is_drawn_again(tmp_path, kind, after):
+    def data():
+        np.random.seed(5)
+        found = kind(5)
+        found.reset()
+        return found
+
+    wanted = fit(None, 3, data=data())
+    broken_off(tmp_path, after=after, epochs=3, data=data(), asked={"batches": 1})
+    assert_same(fit(tmp_path, 3, data=data(), seed=7), wanted)
+
+
+def test_the_metric_of_a_broken_epoch_is_that_of_the_whole_one(tmp_path):
+    def last(folder, **rest):
+        seen = []
+        fit(
+            folder,
+            1,
+            eval_metric=["acc", "ce", "mae"],
+            batch_end_callback=lambda p: seen.append(p.eval_metric.get_name_value()),
+            **rest,
+        )
+        return seen[-1]
+
+    wanted = last(None)
+    broken_off(tmp_path, after=4, epochs=1, eval_metric=["acc", "ce", "mae"], asked={"batches": 1})
+    assert last(tmp_path, seed=9) == wanted
+
+
+def test_the_optimizer_counts_on(tmp_path):
+    broken_off(tmp_path, after=4, asked={"batches": 1})
+    optimizer = fit(tmp_path, 1, seed=9)._optimizer
+    assert optimizer.num_update == 6
+    assert set(optimizer._index_update_count.values()) == {6}
+
+
 def test_rejects_an_iterator_that_ends_before_the_states_place(tmp_path):
     broken_off(tmp_path, after=4, data=Plain(5), asked={"batches": 1})
     told = refused_in_data(tmp_path, Plain(2))
