@@ -128,6 +128,34 @@ def test_recurrent_cells_cross_by_their_names(tmp_path):
     np.testing.assert_allclose(found, io["out:0"], rtol=1e-5, atol=1e-6)
 
 
+def test_gates_that_stand_apart_are_joined_and_come_back(tmp_path):
+    whole = {"lstm": torch.nn.LSTM(5, 3, 2, bidirectional=True), "gru": torch.nn.GRU(4, 2)}
+    net = torch.nn.ModuleDict(whole)
+    given = {}
+    for name, value in net.state_dict().items():
+        owner, leaf = name.split(".")
+        word, way, layer, *reverse = leaf.split("_")
+        stem = f"{owner}_{'r' if reverse else 'l'}{layer[1:]}_{ {'ih': 'i2h', 'hh': 'h2h'}[way] }"
+        gates = {"lstm": "ifco", "gru": "rzo"}[owner]
+        for gate, part in zip(gates, value.chunk(len(gates)), strict=True):
+            given[f"arg:{stem}_{gate}_{word}"] = part.clone()
+    # as mx.rnn.save_rnn_checkpoint leaves them
+    eg.save(given, tmp_path / "net-0001.params")
+    done = eg.convert(tmp_path / "net-0001.params", tmp_path / "net.pth")
+    assert {r.changed for r in done.crossing.rows} == {"gates joined"}
+    found = state(tmp_path / "net.pth")
+    assert set(found) == set(net.state_dict())
+    assert all(torch.equal(found[n], t) for n, t in net.state_dict().items())
+    eg.convert(tmp_path / "net.pth", tmp_path / "back.params")
+    assert (tmp_path / "back.params").read_bytes() == (tmp_path / "net-0001.params").read_bytes()
+
+
+def test_a_gate_without_the_others_is_kept_as_it_is(tmp_path):
+    eg.save({"arg:l0_i2h_i_weight": np.ones((3, 2), "f4")}, tmp_path / "net.params")
+    eg.convert(tmp_path / "net.params", tmp_path / "net.pth")
+    assert [t.shape for t in eg.open(tmp_path / "net.pth").values()] == [(3, 2)]
+
+
 def test_weights_of_a_pytorch_network_go_where_a_graph_asks_for_them(tmp_path):
     torch.manual_seed(3)
     net = torch.nn.ModuleDict({"lstm": torch.nn.LSTM(5, 3, 2, bidirectional=True)})

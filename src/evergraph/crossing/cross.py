@@ -7,7 +7,7 @@ from typing import Any
 from evergraph.checkpoint import Checkpoint
 from evergraph.crossing import mindspore, mxnet, pytorch, record, tensorflow
 from evergraph.crossing.mxnet_onto import write_onto
-from evergraph.crossing.parts import View
+from evergraph.crossing.parts import View, joined
 from evergraph.crossing.rules import Rules, rules_of
 from evergraph.crossing.structure import Told, structure
 from evergraph.crossing.table import Crossing, Row, Written
@@ -176,17 +176,40 @@ def _write(views: Sequence[View], names: str, told: Told, rules: Rules) -> list[
             found.append(Written((view,)))
         else:
             kept.append(view)
+    whole, gates = _with_gates(kept)
     if FAMILIES.get(names, names) == "mxnet" and told.graph is not None:
-        found += write_onto(kept, told.graph)
+        found += write_onto(whole, told.graph)
     else:
-        for view in kept:
+        for view in whole:
             named = WRITERS[names](view)
             why = f"{_TITLES[names]}'s layers have no place for it"
             found.append(_left_out(view, why) if named is None else Written((view,), *named))
+    if gates:
+        found = [replace(w, views=tuple(g for v in w.views for g in gates.get(v, (v,)))) for w in found]
     order: dict[str, int] = {}
     for view in views:
         order.setdefault(view.source, len(order))
     return sorted(found, key=lambda w: order[w.views[0].source])
+
+
+def _with_gates(views: Sequence[View]) -> tuple[list[View], dict[View, list[View]]]:
+    """The views with gates that stood apart joined, and what each that was joined is made of."""
+    groups: dict[tuple[Any, ...], list[View]] = {}
+    for view in views:
+        if view.gate is not None:
+            part = view.part
+            groups.setdefault((part.owner, part.kind, part.role, part.layer, part.reverse), []).append(view)
+    made: dict[View, list[View]] = {}
+    places: dict[str, View] = {}
+    for group in groups.values():
+        ordered = sorted(group, key=lambda v: v.gate.number if v.gate is not None else 0)
+        rows, *rest = ordered[0].tensor.shape or (0,)
+        tensor = joined([v.tensor for v in ordered], (rows * len(ordered), *rest))
+        whole = replace(ordered[0], tensor=tensor, changed="gates joined", gate=None)
+        made[whole] = ordered
+        places[group[0].source] = whole
+    found = [places.get(v.source, v) for v in views if v.gate is None or v.source in places]
+    return found, made
 
 
 def _left_out(view: View, why: str) -> Written:

@@ -16,12 +16,14 @@ _LEAF = re.compile(
     r"(?:(?P<owner>.+)[._])?(?P<leaf>weight|bias|gamma|beta|alpha|(?:moving|running)_(?:mean|var)|parameters)"
 )
 _RECURRENT = re.compile(
-    r"(?:(?P<owner>.+?)[._])?(?:(?P<way>[lr])(?P<layer>\d+)_)?(?P<end>i2h|h2h)_(?P<word>weight|bias)"
+    r"(?:(?P<owner>.+?)[._])?(?:(?P<way>[lr])(?P<layer>\d+)_)?(?P<end>i2h|h2h)(?:_(?P<gate>[ifcorz]))?_(?P<word>weight|bias)"
 )
 _ROLES = {"gamma": "scale", "beta": "shift", "alpha": "slope", "weight": "weight", "bias": "bias"}
 _ROLES |= {"moving_mean": "mean", "moving_var": "variance", "running_mean": "mean", "running_var": "variance"}
 _MODULE = {"scale": "gamma", "shift": "beta", "mean": "moving_mean", "variance": "moving_var", "slope": "gamma"}
 _GLUON = _MODULE | {"mean": "running_mean", "variance": "running_var", "slope": "alpha"}
+_GATES = ("ifco", "rzo")
+"""Gates of LSTM and GRU in their order, as `unpack_weights` names them."""
 _ENDS = {"ih": "i2h", "hh": "h2h"}
 
 
@@ -48,17 +50,37 @@ def read(tensors: Mapping[str, Tensor], told: Told) -> tuple[list[View], list[st
         found = _LEAF.fullmatch(bare(name))
         if found is not None:
             members.setdefault(found["owner"] or "", set()).add(found["leaf"])
+    gates = _gates(tensors)
     views: list[View] = []
     for name, tensor in tensors.items():
         place = known.get(bare(name))
         if place is not None and tensor.storage == DENSE:
             views += _placed(name, tensor, place)
         else:
-            views.append(View(name, _part(bare(name), tensor, members, told), tensor))
+            views.append(
+                View(name, _part(bare(name), tensor, members, told, name in gates), tensor, gate=gates.get(name))
+            )
     notes = []
     if told.graph is None and any(v.part.kind == "batch_norm" for v in views):
         notes.append("without its graph nothing tells where fix_gamma makes a stored gamma count as 1; values are kept")
     return views, notes
+
+
+def _gates(tensors: Mapping[str, Tensor]) -> dict[str, Joint]:
+    """Which gate each tensor is of those whose gates stand apart, where all of them are there, in one shape."""
+    groups: dict[tuple[str, str], dict[str, str]] = {}
+    for name in tensors:
+        found = _RECURRENT.fullmatch(bare(name))
+        if found is not None and found["gate"]:
+            groups.setdefault((name[: name.rfind(found["end"])] + found["end"], found["word"]), {})[found["gate"]] = (
+                name
+            )
+    joints = {}
+    for members in groups.values():
+        order = next((g for g in _GATES if {*g} == {*members}), "")
+        if len({(tensors[n].shape, tensors[n].dtype) for n in members.values()}) == 1:
+            joints |= {members[gate]: Joint(i, len(order)) for i, gate in enumerate(order)}
+    return joints
 
 
 def _placed(name: str, tensor: Tensor, place: Place) -> list[View]:
@@ -94,9 +116,9 @@ def _unpacked(name: str, tensor: Tensor, place: Place) -> list[View]:
     return views
 
 
-def _part(name: str, tensor: Tensor, members: Mapping[str, set[str]], told: Told) -> Part:
+def _part(name: str, tensor: Tensor, members: Mapping[str, set[str]], told: Told, gate: bool) -> Part:
     found = _RECURRENT.fullmatch(name)
-    if found is not None:
+    if found is not None and (gate or not found["gate"]):
         role = ("ih_" if found["end"] == "i2h" else "hh_") + found["word"]
         if found["layer"] is None:
             return Part(found["owner"] or "", "rnn_cell", role, why="a recurrent cell's names")

@@ -59,6 +59,7 @@ class View:
         tensor: its values.
         changed: what was done to the values; empty where nothing was.
         joint: for a stretch of a longer vector.
+        gate: for one gate of a recurrent matrix, which of how many it is: they are joined before they are named.
         axes: the order of axes that takes the values back to the source's.
         kept: whether the values can be taken back.
     """
@@ -68,6 +69,7 @@ class View:
     tensor: Tensor
     changed: str = ""
     joint: Joint | None = None
+    gate: Joint | None = None
     axes: tuple[int, ...] = ()
     kept: bool = True
 
