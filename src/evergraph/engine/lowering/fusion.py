@@ -40,6 +40,8 @@ def fuse_layers(program: Program) -> list[str]:
         layer = _convolution(program, step, private) or _dense(program, step, private)
         if layer is None:
             continue
+        if uses.reader(step.inputs[1]) is step:
+            del program.constants[step.inputs[1]]  # before the next one is reordered: memory for one, not for all
         other, absorbed = _sum(program, uses, step) if layer.sums else (None, [])
         if absorbed and steps[places[id(absorbed[0])]] is not absorbed[0]:
             other, absorbed = None, []  # the other summand's layer has it
@@ -100,7 +102,7 @@ def _convolution(program: Program, step: Step, private: Private) -> Layer | None
     if weight is None or bias is None or weight.dtype != torch.float32 or shape is None or 0 in shape:
         return None
     options = (list(p.pad or (0, 0)), list(p.stride or (1, 1)), list(p.dilate or (1, 1)), p.num_group)
-    packed = private.reorder_convolution(weight.detach().to_mkldnn(), *options, list(shape))
+    packed = private.reorder_convolution(weight.detach(), *options, list(shape))
 
     def call(act: Activation | None, summed: bool, overwrite: bool) -> Callable[..., Any]:
         if not summed:

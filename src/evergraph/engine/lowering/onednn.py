@@ -28,10 +28,9 @@ def private_operators() -> Private | None:
     if not torch.backends.mkldnn.is_available() or not torch.backends.mkldnn.enabled:
         return None
     ops: Any = torch.ops.mkldnn
-    builtin: Any = torch._C  # noqa: SLF001 - looked for, and tried, before it is used
     try:
         found = Private(
-            builtin._nn.mkldnn_reorder_conv2d_weight,  # noqa: SLF001
+            _reorder_convolution(),
             ops._convolution_pointwise.default,  # noqa: SLF001
             ops._convolution_pointwise.binary,  # noqa: SLF001
             ops._convolution_pointwise_.binary,
@@ -45,6 +44,15 @@ def private_operators() -> Private | None:
         return found if _computes_recurrences(found) else found._replace(reorder_recurrent=None, recurrent=None)
     except (AttributeError, RuntimeError, TypeError):
         return None  # another signature, or none: not an error, the plain calls serve
+
+
+def _reorder_convolution() -> Callable[..., Any]:
+    """(weight, pad, stride, dilate, groups, shape of the data) -> the weight as oneDNN wants it."""
+    found = getattr(torch.ops.mkldnn, "_reorder_convolution_weight", None)
+    if found is not None:
+        return found.default
+    older: Any = torch._C._nn.mkldnn_reorder_conv2d_weight  # noqa: SLF001 - looked for, and tried, before it is used
+    return lambda weight, *place: older(weight.to_mkldnn(), *place)
 
 
 def _computes_recurrences(private: Private) -> bool:
@@ -71,7 +79,7 @@ def _computes(private: Private) -> bool:
         data = torch.linspace(-1, 1, 2 * 8 * 4 * 4).reshape(2, 8, 4, 4).to(memory_format=torch.channels_last)
         weight, bias = torch.linspace(-1, 1, 8 * 8 * 9).reshape(8, 8, 3, 3), torch.linspace(-1, 1, 8)
         place = ([1, 1], [1, 1], [1, 1], 1)
-        packed = private.reorder_convolution(weight.to_mkldnn(), *place, [2, 8, 4, 4])
+        packed = private.reorder_convolution(weight, *place, [2, 8, 4, 4])
         plain = torch.convolution(data, weight, bias, [1, 1], [1, 1], [1, 1], False, [0, 0], 1)
         after = ("add", 1.0, "relu", [], None)
         dense = private.reorder_dense(weight.flatten(1), 2)
