@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from evergraph.checkpoint import Checkpoint, edit
-from evergraph.crossing import Crossing, cross, decide, gathered
+from evergraph.crossing import Crossing, cross, decide, gathered, origin_of
 from evergraph.errors import ConversionError, UsageError, collect, printable
 from evergraph.formats import File, by_name, by_target
 from evergraph.formats.opening import open_checkpoint
@@ -73,6 +73,7 @@ def convert(
     names: str | None = None,
     model: Any = None,
     rules: Any = None,
+    like: Any = None,
     lossy: bool = False,
     dry_run: bool = False,
     checksum: bool = False,
@@ -95,6 +96,7 @@ def convert(
             where not given, those of the target's format, if it is a framework's.
         model: what tells the network's structure: a torch.nn.Module, a Cell, an MXNet Symbol, or `net-symbol.json`.
         rules: a TOML file, or a mapping, that says kinds of layers and names of the target.
+        like: a network of the same structure whose own names the tensors get: a checkpoint or its path, a module.
         lossy: go on where the target cannot carry everything.
         dry_run: plan, and write nothing.
         checksum: keep a checksum of each tensor beside the target.
@@ -118,9 +120,11 @@ def convert(
     location = locate(target)
     form = by_name(to) if to is not None else target_format(location, new)
     way = decide(names, new, form.name, model)
+    if way is None and like is not None:
+        way = (origin_of(new) or "torch",) * 2
     crossing = None
     if way is not None:
-        new, crossing = cross(new, *way, model=model, rules=rules)
+        new, crossing = cross(new, *way, model=model, rules=rules, like=like)
     elif rules is not None:
         raise UsageError("rules were given, and no names cross", fix="say whose names the target gets: names=, --names")
     layout = form.plan(new, location, **options)

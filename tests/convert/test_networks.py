@@ -1,11 +1,14 @@
 """Whole networks cross from PyTorch to MindSpore's layers and compute the same; their weights come back bit for bit."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
 
 import evergraph as eg
 import evergraph.mindspore as ms
+from evergraph.errors import ConversionError
 from tests.convert import networks
 
 NETWORKS = {
@@ -91,6 +94,45 @@ def test_weights_that_mindspore_saved_again_come_back_by_their_names(name, tmp_p
     assert all(found[n].shape == t.shape and torch.equal(found[n], t) for n, t in kept.items())
     again = define(networks.Torch, **sizes)
     again.load_state_dict(found)
+
+
+def called_otherwise(name):
+    """As another author calls the same layers."""
+    name = re.sub(r"^layer(\d)\.(\d)\.", r"stage\1.block\2.", name)
+    return name.replace("downsample", "down_sample_layer").replace("fc.", "end_point.")
+
+
+def test_layers_with_other_names_are_fitted_by_their_order_and_come_back(tmp_path):
+    source = random_network(*NETWORKS["resnet50"][:2])
+    eg.convert(source, tmp_path / "own.ckpt")
+    own = eg.open(tmp_path / "own.ckpt")
+    eg.save({called_otherwise(n): np.zeros(t.shape, "f4") for n, t in own.items()}, tmp_path / "like.ckpt")
+    torch.save(source.state_dict(), tmp_path / "net.pth")
+    done = eg.convert(tmp_path / "net.pth", tmp_path / "net.ckpt", like=tmp_path / "like.ckpt")
+    assert done.crossing is not None
+    assert any("fitted by structure" in r.why for r in done.crossing.rows)
+    found = eg.open(tmp_path / "net.ckpt")
+    assert set(found) == set(eg.open(tmp_path / "like.ckpt"))
+    assert all(found[called_otherwise(n)].numpy().tobytes() == t.numpy().tobytes() for n, t in own.items())
+    eg.convert(tmp_path / "net.ckpt", tmp_path / "back.pth")
+    assert equal(source.state_dict(), state(tmp_path / "back.pth"))
+
+
+def test_names_of_another_author_within_one_framework(tmp_path):
+    source = random_network(*NETWORKS["mobilenet_v2"][:2])
+    names = {n: n.replace("features.", "body.").replace("classifier.", "head.") for n in source.state_dict()}
+    like = {names[n]: torch.zeros_like(t) for n, t in source.state_dict().items()}
+    eg.convert(source, tmp_path / "net.pth", like=like)
+    found = state(tmp_path / "net.pth")
+    assert list(found) == list(like)
+    assert all(torch.equal(found[names[n]], t) for n, t in source.state_dict().items())
+
+
+def test_rejects_a_network_of_another_structure_to_take_names_from(tmp_path):
+    source = random_network(*NETWORKS["vgg16"][:2])
+    with pytest.raises(ConversionError, match="do not fit") as caught:
+        eg.convert(source, tmp_path / "net.ckpt", like=random_network(*NETWORKS["lstm"][:2]))
+    assert "missing: embedding.weight" in str(caught.value)
 
 
 def test_a_network_in_memory_crosses_without_a_file(tmp_path):

@@ -25,6 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--model", metavar="SYMBOL", help="MXNet symbol file that tells the network's structure")
     parser.add_argument("--rules", metavar="TOML", help="kinds of layers, names of the target, what to leave out")
+    parser.add_argument("--like", metavar="FILE", help="a checkpoint of the same structure whose own names are wanted")
     parser.add_argument("--lossy", action="store_true", help="go on where the target cannot carry everything")
     parser.add_argument("--dry-run", action="store_true", help="say what would be written, and write nothing")
     parser.add_argument("--checksum", action="store_true", help="keep a checksum of each tensor beside the target")
@@ -53,6 +54,7 @@ def run(args: argparse.Namespace, out: Output) -> int:
             names=args.names,
             model=args.model,
             rules=args.rules,
+            like=args.like,
             lossy=args.lossy,
             dry_run=args.dry_run,
             checksum=args.checksum,

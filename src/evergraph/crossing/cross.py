@@ -6,6 +6,7 @@ from typing import Any
 
 from evergraph.checkpoint import Checkpoint
 from evergraph.crossing import mindspore, mxnet, pytorch, record, tensorflow
+from evergraph.crossing.likeness import fitted
 from evergraph.crossing.mxnet_onto import write_onto
 from evergraph.crossing.parts import View, joined
 from evergraph.crossing.rules import Rules, rules_of
@@ -118,7 +119,7 @@ def _is_tree(checkpoint: Checkpoint) -> bool:
 
 
 def cross(
-    checkpoint: Checkpoint, origin: str, names: str, model: Any = None, rules: Any = None
+    checkpoint: Checkpoint, origin: str, names: str, model: Any = None, rules: Any = None, like: Any = None
 ) -> tuple[Checkpoint, Crossing]:
     """The checkpoint in another framework's names and layouts, and the table of what became of each tensor.
 
@@ -128,12 +129,14 @@ def cross(
         names: whose names it gets.
         model: what tells the structure (see `structure`); the checkpoint's own graph where it has one.
         rules: a user's rules (see `rules_of`).
+        like: a network of the same structure whose own names are wanted (see `fitted`).
 
     Returns:
         (checkpoint, crossing).
 
     Raises:
         UsageError: listing names that would stand twice, tensors that would get lost, and rules that fit nothing.
+        ConversionError: the weights do not fit `like`.
 
     >>> import numpy as np
     >>> new, table = cross(Checkpoint({"bn.weight": np.ones(2), "bn.running_mean": np.ones(2)}), "torch", "mindspore")
@@ -141,7 +144,7 @@ def cross(
     ['bn.gamma', 'bn.moving_mean']
     """
     own = rules_of(rules)
-    known = record.taken(checkpoint, names) if rules is None and model is None else None
+    known = record.taken(checkpoint, names) if rules is model is like is None else None
     tensors: dict[str, Tensor] = {}
     rows: list[Row] = []
     if known is not None:
@@ -153,6 +156,7 @@ def cross(
         told = replace(told, graph=checkpoint.graph)
     views, notes = READERS[origin](rest, replace(told, rule=own.kind))
     written = [w if w.name is None else replace(w, name=_final(w, own)) for w in _write(views, names, told, own)]
+    written = written if like is None else fitted(written, like)
     more = [_row(w, checkpoint) for w in written]
     _check(rest, tensors, more, own, checkpoint.name)
     tensors |= {w.name: w.tensor for w in written if w.name is not None and w.tensor is not None}
