@@ -51,7 +51,8 @@ def hang(data):
 )
 def test_the_fuzzer_notices_a_faulty_reader(fault, word, monkeypatch):
     monkeypatch.setattr(run_module, "read", fault)
-    monkeypatch.setattr(run_module, "HANG", 1)
+    if fault is hang:  # a busy machine may take its time over the others
+        monkeypatch.setattr(run_module, "HANG", 1)
     findings = Findings()
     one("case", b"data", findings)
     assert word in findings.faults[0]
