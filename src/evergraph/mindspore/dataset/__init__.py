@@ -1,21 +1,36 @@
 """Datasets and their transforms."""
 
 from evergraph.mindspore.dataset import transforms, vision
-from evergraph.mindspore.dataset.datasets import (
-    Dataset,
+from evergraph.mindspore.dataset.datasets import Dataset, zip
+from evergraph.mindspore.dataset.samplers import (
+    DistributedSampler,
+    RandomSampler,
+    Sampler,
+    SequentialSampler,
+    SubsetRandomSampler,
+    SubsetSampler,
+    WeightedRandomSampler,
+)
+from evergraph.mindspore.dataset.sources import (
     GeneratorDataset,
     ImageFolderDataset,
     MnistDataset,
     NumpySlicesDataset,
-    zip,
 )
 
 __all__ = [
     "Dataset",
+    "DistributedSampler",
     "GeneratorDataset",
     "ImageFolderDataset",
     "MnistDataset",
     "NumpySlicesDataset",
+    "RandomSampler",
+    "Sampler",
+    "SequentialSampler",
+    "SubsetRandomSampler",
+    "SubsetSampler",
+    "WeightedRandomSampler",
     "transforms",
     "vision",
     "zip",

@@ -1,17 +1,15 @@
 """Datasets: rows of named arrays, and what is done to them; each step makes a new dataset."""
 
-import struct
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from evergraph.errors import DamagedError, ShapeError, StoreError, UsageError, printable
+from evergraph.errors import ShapeError, UsageError, printable
 from evergraph.mindspore.common import seed
 from evergraph.mindspore.common.tensor import Tensor
 
-__all__ = ["Dataset", "GeneratorDataset", "ImageFolderDataset", "MnistDataset", "NumpySlicesDataset", "zip"]
+__all__ = ["Dataset", "Row", "columns_of", "refused", "zip"]
 
 Row = tuple[Any, ...]
 
@@ -57,6 +55,10 @@ class Dataset:
         """The shapes of the first row."""
         return [list(np.shape(v)) for v in next(self._rows())]
 
+    def output_types(self) -> list[Any]:
+        """The NumPy types of the first row."""
+        return [np.asarray(v).dtype for v in next(self._rows())]
+
     # iterating
 
     def create_tuple_iterator(
@@ -83,12 +85,23 @@ class Dataset:
         input_columns: Any = None,
         output_columns: Any = None,
         num_parallel_workers: int | None = None,
-        **_: Any,
+        python_multiprocessing: bool = False,
+        cache: Any = None,
+        callbacks: Any = None,
+        max_rowsize: Any = None,
+        offload: Any = None,
     ) -> "Dataset":
-        """Apply operations, one after the other, to the input columns; their results take those columns' places."""
+        """Apply operations, one after the other, to the input columns; their results take those columns' places.
+
+        Workers, processes and offloading are taken and change no value.
+
+        Raises:
+            UsageError: a cache or callbacks, which are not here; columns that are not there.
+        """
+        refused(cache=cache, callbacks=callbacks)
         steps = list(operations) if isinstance(operations, (list, tuple)) else [operations]
-        taken = [self.columns[0]] if input_columns is None else _names(input_columns)
-        given = taken if output_columns is None else _names(output_columns)
+        taken = [self.columns[0]] if input_columns is None else columns_of(input_columns)
+        given = taken if output_columns is None else columns_of(output_columns)
         places = self._places(taken)
         rest = [i for i in range(len(self.columns)) if i not in places]
         same = len(taken) == len(given)
@@ -115,25 +128,78 @@ class Dataset:
 
         return self._next(rows, columns=names)
 
-    def batch(self, batch_size: int, drop_remainder: bool = False, **_: Any) -> "Dataset":
-        """So many rows as one, stacked."""
+    def batch(
+        self,
+        batch_size: Any,
+        drop_remainder: bool = False,
+        num_parallel_workers: int | None = None,
+        *,
+        per_batch_map: Callable[..., Any] | None = None,
+        input_columns: Any = None,
+        output_columns: Any = None,
+        python_multiprocessing: bool = False,
+        max_rowsize: Any = None,
+    ) -> "Dataset":
+        """So many rows as one, stacked.
+
+        Args:
+            batch_size: how many.
+            drop_remainder: whether an incomplete last batch is left out.
+            num_parallel_workers: taken; changes no value.
+            per_batch_map: takes the lists of rows of each input column, and what is known of the batch
+                (`get_batch_num`, `get_epoch_num`); gives the lists of the output columns.
+            input_columns: the columns that it takes; all where not given.
+            output_columns: their new names, as many.
+            python_multiprocessing: taken; changes no value.
+            max_rowsize: taken.
+        """
         if not isinstance(batch_size, int) or batch_size < 1:
             raise UsageError("batch_size is a whole number above 0", found=printable(batch_size))
+        places = self._places(self.columns if input_columns is None else columns_of(input_columns))
+        names = list(self.columns)
+        for place, name in _zip(places, columns_of(output_columns)) if output_columns is not None else ():
+            names[place] = name
+        mapped = lambda held, number: held if per_batch_map is None else _mapped(held, per_batch_map, places, number)
 
         def rows() -> Iterator[Row]:
             held: list[Row] = []
+            number = 0
             for row in self._rows():
                 held.append(row)
                 if len(held) == batch_size:
-                    yield _stacked(held, self.columns)
-                    held = []
+                    yield _stacked(mapped(held, number), names)
+                    held, number = [], number + 1
             if held and not drop_remainder:
-                yield _stacked(held, self.columns)
+                yield _stacked(mapped(held, number), names)
 
         size = lambda: (self.get_dataset_size() + (0 if drop_remainder else batch_size - 1)) // batch_size
-        made = self._next(rows, size)
+        made = self._next(rows, size, names)
         made._batch_size = batch_size
         return made
+
+    def padded_batch(
+        self,
+        batch_size: int,
+        drop_remainder: bool = False,
+        num_parallel_workers: int | None = None,
+        pad_info: Any = None,
+    ) -> "Dataset":
+        """So many rows as one, each padded to the largest of its batch, or to a given shape.
+
+        Args:
+            batch_size: how many.
+            drop_remainder: whether an incomplete last batch is left out.
+            num_parallel_workers: taken; changes no value.
+            pad_info: column -> (shape, value); None in a shape is the batch's largest; 0 fills where not given.
+        """
+        asked = dict.fromkeys(self.columns, (None, 0)) if pad_info is None else dict(pad_info)
+        self._places(list(asked))
+
+        def filled(columns: list[list[Any]], _: Any) -> tuple[list[Any], ...]:
+            named = _zip(self.columns, columns)
+            return tuple(_padded(held, *asked[n]) if n in asked else held for n, held in named)
+
+        return self.batch(batch_size, drop_remainder, per_batch_map=lambda *a: filled(list(a[:-1]), a[-1]))
 
     def shuffle(self, buffer_size: int) -> "Dataset":
         """In random order, drawn from a buffer of so many rows; it follows `ms.set_seed`."""
@@ -176,26 +242,78 @@ class Dataset:
 
     def project(self, columns: Any) -> "Dataset":
         """These columns, in this order."""
-        names = _names(columns)
+        names = columns_of(columns)
         places = self._places(names)
         return self._next(lambda: (tuple(row[p] for p in places) for row in self._rows()), columns=names)
 
     def rename(self, input_columns: Any, output_columns: Any) -> "Dataset":
         """Other names for columns."""
-        places, names = self._places(_names(input_columns)), list(self.columns)
-        for place, name in _zip(places, _names(output_columns)):
+        places, names = self._places(columns_of(input_columns)), list(self.columns)
+        for place, name in _zip(places, columns_of(output_columns)):
             names[place] = name
         return self._next(self._rows, columns=names)
 
-    def filter(self, predicate: Callable[..., Any], input_columns: Any = None, **_: Any) -> "Dataset":
+    def filter(
+        self, predicate: Callable[..., Any], input_columns: Any = None, num_parallel_workers: int | None = None
+    ) -> "Dataset":
         """The rows for which `predicate` holds."""
-        places = self._places(self.columns if input_columns is None else _names(input_columns))
+        places = self._places(self.columns if input_columns is None else columns_of(input_columns))
         rows = lambda: (row for row in self._rows() if predicate(*(row[p] for p in places)))
         return self._next(rows, lambda: sum(1 for _ in rows()))
 
     def zip(self, datasets: Any) -> "Dataset":
         """The columns of this and others side by side."""
         return zip((self, *(datasets if isinstance(datasets, tuple) else (datasets,))))
+
+    def concat(self, datasets: Any) -> "Dataset":
+        """The rows of this, then those of others with the same columns."""
+        others = list(datasets) if isinstance(datasets, (list, tuple)) else [datasets]
+        wrong = [", ".join(d.columns) for d in others if d.columns != self.columns]
+        if wrong:
+            raise UsageError("datasets have other columns", expected=", ".join(self.columns), details=wrong)
+        parts = [self, *others]
+        rows = lambda: (row for part in parts for row in part._rows())
+        return self._next(rows, lambda: sum(part.get_dataset_size() for part in parts))
+
+    def __add__(self, datasets: Any) -> "Dataset":
+        return self.concat(datasets)
+
+    def split(self, sizes: Any, randomize: bool = True) -> tuple["Dataset", ...]:
+        """Datasets of so many rows each, or of such shares.
+
+        Args:
+            sizes: numbers that add up to all rows, or shares that add up to 1.
+            randomize: whether rows are put in random order first, once for all parts.
+
+        Raises:
+            UsageError: sizes that do not add up.
+        """
+        count = self.get_dataset_size()
+        counts = _part_sizes(list(sizes), count)
+        order = seed.generator().permutation(count) if randomize else np.arange(count)
+        ends = np.cumsum([0, *counts]).tolist()
+
+        def part(first: int, last: int) -> "Dataset":
+            def rows() -> Iterator[Row]:
+                held = list(self._rows())
+                return (held[i] for i in order[first:last].tolist())
+
+            return self._next(rows, last - first)
+
+        return tuple(part(a, b) for a, b in _zip(ends[:-1], ends[1:]))
+
+    def apply(self, apply_func: Callable[["Dataset"], "Dataset"]) -> "Dataset":
+        """What a function makes of it."""
+        found = apply_func(self)
+        if not isinstance(found, Dataset):
+            raise UsageError("the function gives a Dataset", found=printable(type(found).__name__))
+        return found
+
+    def flat_map(self, func: Callable[..., "Dataset"]) -> "Dataset":
+        """The rows of the datasets that a function makes of each row."""
+        first = next((func(*row) for row in self._rows()), None)
+        rows = lambda: (row for given in self._rows() for row in func(*given)._rows())
+        return self._next(rows, lambda: sum(1 for _ in rows()), first.columns if first is not None else None)
 
     def _next(self, rows: Callable[[], Iterator[Row]], size: Any = None, columns: Any = None) -> "Dataset":
         made = Dataset(self.columns if columns is None else columns, rows, self._size if size is None else size)
@@ -241,8 +359,71 @@ def _zip_short(*columns: Any) -> Iterator[Any]:
     return _python_zip(*columns, strict=False)
 
 
-def _names(columns: Any) -> list[str]:
+def columns_of(columns: Any) -> list[str]:
+    """The names that a string or a list gives."""
     return [columns] if isinstance(columns, str) else list(columns)
+
+
+def refused(**arguments: Any) -> None:
+    """Raise for arguments that ask for what is not here.
+
+    Raises:
+        UsageError: naming them.
+    """
+    asked = [n for n, v in arguments.items() if v is not None]
+    if asked:
+        raise UsageError("nothing here does what these arguments ask for", found=", ".join(asked), fix="leave them out")
+
+
+class _BatchInfo:
+    """What a function of `batch` is told."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+
+    def get_batch_num(self) -> int:
+        """The batch's number in its epoch, from 0."""
+        return self._number
+
+    def get_epoch_num(self) -> int:
+        """The epoch's number: each iteration is an epoch of its own here."""
+        return 0
+
+
+def _mapped(held: list[Row], function: Callable[..., Any], places: list[int], number: int) -> list[Row]:
+    columns = [list(column) for column in _zip(*held)]
+    found = function(*(columns[p] for p in places), _BatchInfo(number))
+    found = found if isinstance(found, tuple) else (found,)
+    for place, column in _zip(places, found):
+        columns[place] = list(column)
+    return list(_zip(*columns))
+
+
+def _padded(rows: list[Any], shape: Any, value: Any) -> list[Any]:
+    """Rows filled up to one shape."""
+    arrays = [np.asarray(r) for r in rows]
+    dims = arrays[0].ndim
+    wanted = list(shape) if shape is not None else [None] * dims
+    largest = [max(a.shape[i] for a in arrays) if n in (None, -1) else n for i, n in enumerate(wanted)]
+    found = []
+    for array in arrays:
+        if array.ndim != len(largest) or any(n > w for n, w in _zip(array.shape, largest)):
+            raise ShapeError("a row does not fit the shape to pad to", expected=largest, found=array.shape)
+        whole = np.full(largest, value, array.dtype)
+        whole[tuple(slice(n) for n in array.shape)] = array
+        found.append(whole)
+    return found
+
+
+def _part_sizes(sizes: list[Any], count: int) -> list[int]:
+    if all(isinstance(n, int) and n > 0 for n in sizes) and sum(sizes) == count:
+        return sizes
+    if all(isinstance(n, float) and 0 < n < 1 for n in sizes) and abs(sum(sizes) - 1) < 1e-9:
+        counts = [round(n * count) for n in sizes]
+        counts[-1] += count - sum(counts)
+        if min(counts) > 0:
+            return counts
+    raise UsageError("sizes add up to all rows, shares to 1", expected=count, found=printable(sizes))
 
 
 def _stacked(rows: list[Row], names: list[str]) -> Row:
@@ -266,150 +447,3 @@ def zip(datasets: Any) -> Dataset:
         raise UsageError("columns share names", found=", ".join(names), fix="rename them first")
     rows = lambda: (tuple(v for row in found for v in row) for found in _zip_short(*(d._rows() for d in datasets)))
     return Dataset(names, rows, lambda: min(d.get_dataset_size() for d in datasets))
-
-
-def _chosen(count: int, shuffle: Any, num_samples: int | None) -> Iterator[int]:
-    order = seed.generator().permutation(count) if shuffle or shuffle is None else np.arange(count)
-    return iter(order[:num_samples].tolist())
-
-
-def _count(count: int, num_samples: int | None) -> int:
-    return count if num_samples is None else min(count, num_samples)
-
-
-class GeneratorDataset(Dataset):
-    """Rows of a generator function, an iterable, or an object with `__getitem__` and `__len__`.
-
-    Args:
-        source: where rows come from.
-        column_names: the columns' names.
-        shuffle: whether an object's rows come in random order; None is True for them.
-    """
-
-    def __init__(
-        self,
-        source: Any,
-        column_names: Any = None,
-        column_types: Any = None,
-        schema: Any = None,
-        num_samples: int | None = None,
-        num_parallel_workers: int = 1,
-        shuffle: Any = None,
-        **_: Any,
-    ) -> None:
-        random_access = hasattr(source, "__getitem__") and hasattr(source, "__len__")
-        as_row = lambda v: v if isinstance(v, tuple) else (v,)
-
-        def rows() -> Iterator[Row]:
-            if random_access:
-                return (as_row(source[i]) for i in _chosen(len(source), shuffle, num_samples))
-            found: Any = source() if callable(source) else iter(source)
-            return (as_row(v) for i, v in enumerate(found) if num_samples is None or i < num_samples)
-
-        size = (lambda: _count(len(source), num_samples)) if random_access else lambda: sum(1 for _ in rows())
-        super().__init__(_names(column_names), rows, size)
-
-
-class NumpySlicesDataset(Dataset):
-    """The rows of arrays: one, a tuple of them, or a dict of them by column."""
-
-    def __init__(
-        self, data: Any, column_names: Any = None, num_samples: int | None = None, shuffle: Any = None, **_: Any
-    ) -> None:
-        arrays = list(data.values()) if isinstance(data, dict) else list(data) if isinstance(data, tuple) else [data]
-        lengths = {len(a) for a in arrays}
-        if len(lengths) != 1:
-            raise ShapeError("the columns differ in length", found=[len(a) for a in arrays])
-        default = list(data) if isinstance(data, dict) else [f"column_{i}" for i in range(len(arrays))]
-        count = lengths.pop()
-        rows = lambda: (tuple(np.asarray(a[i]) for a in arrays) for i in _chosen(count, shuffle, num_samples))
-        super().__init__(default if column_names is None else _names(column_names), rows, _count(count, num_samples))
-
-
-def _idx(path: Path) -> Any:
-    """The array of an idx file, checked against its size."""
-    try:
-        found = path.read_bytes()
-    except OSError as error:
-        raise StoreError("the file cannot be read", where=path, found=error) from error
-    dims = found[3] if len(found) >= 4 else 0
-    head = 4 + 4 * dims
-    if len(found) < head or found[:3] != b"\0\0\x08":
-        raise DamagedError("it is no idx file of bytes", where=path, found=printable(found[:4].hex()))
-    shape = struct.unpack(f">{dims}I", found[4:head])
-    expected = head + int(np.prod(shape, dtype=object))
-    if len(found) != expected:
-        raise DamagedError("the file's size is not what it says", where=path, expected=expected, found=len(found))
-    return np.frombuffer(found, np.uint8, offset=head).reshape(shape)
-
-
-class MnistDataset(Dataset):
-    """The images (28, 28, 1) and labels of MNIST's idx files in a folder.
-
-    Raises:
-        StoreError: a file is not there.
-        DamagedError: a file is no idx file, or cut short.
-    """
-
-    def __init__(
-        self,
-        dataset_dir: Any,
-        usage: str | None = None,
-        num_samples: int | None = None,
-        num_parallel_workers: int | None = None,
-        shuffle: Any = None,
-        **_: Any,
-    ) -> None:
-        if usage not in (None, "all", "train", "test"):
-            raise UsageError("usage is train, test or all", found=printable(usage))
-        wanted = {"train": ["train"], "test": ["t10k"]}.get(usage or "all", ["train", "t10k"])
-        folder = Path(dataset_dir)
-        kinds = [k for k in wanted if usage not in (None, "all") or (folder / f"{k}-images-idx3-ubyte").exists()]
-        if not kinds:
-            raise StoreError("the folder holds no MNIST files", where=folder, expected="train-images-idx3-ubyte, ...")
-        images = np.concatenate([_idx(folder / f"{k}-images-idx3-ubyte") for k in kinds])
-        labels = np.concatenate([_idx(folder / f"{k}-labels-idx1-ubyte") for k in kinds]).astype(np.uint32)
-        if len(images) != len(labels):
-            raise DamagedError("images and labels differ in number", where=folder, found=(len(images), len(labels)))
-        rows = lambda: ((images[i][..., None], labels[i]) for i in _chosen(len(images), shuffle, num_samples))
-        super().__init__(["image", "label"], rows, _count(len(images), num_samples))
-
-
-class ImageFolderDataset(Dataset):
-    """The images of a folder's subfolders; a subfolder's number, in order of names, is the label."""
-
-    def __init__(
-        self,
-        dataset_dir: Any,
-        num_samples: int | None = None,
-        num_parallel_workers: int | None = None,
-        shuffle: Any = None,
-        sampler: Any = None,
-        extensions: Any = None,
-        class_indexing: dict[str, int] | None = None,
-        decode: bool = False,
-        **_: Any,
-    ) -> None:
-        from evergraph.mindspore.dataset.vision import Decode
-
-        folder = Path(dataset_dir)
-        names = sorted(p.name for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
-        numbers = class_indexing or {name: i for i, name in enumerate(names)}
-        kinds = set(extensions or (".jpg", ".jpeg", ".png", ".bmp"))
-        found = [
-            (path, numbers[name])
-            for name in names
-            if name in numbers
-            for path in sorted((folder / name).rglob("*"))
-            if path.suffix.lower() in kinds
-        ]
-        if not found:
-            raise StoreError("the folder holds no subfolders with images", where=folder)
-
-        def row(place: int) -> Row:
-            path, label = found[place]
-            data = np.frombuffer(path.read_bytes(), np.uint8)
-            return (Decode()(data) if decode else data), np.int32(label)
-
-        rows = lambda: (row(i) for i in _chosen(len(found), shuffle, num_samples))
-        super().__init__(["image", "label"], rows, _count(len(found), num_samples))

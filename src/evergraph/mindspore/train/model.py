@@ -1,6 +1,7 @@
 """`Model`: trains, evaluates and predicts with a network."""
 
 import contextlib
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,11 +24,14 @@ class Model:
         metrics: names, or a dict of Metric objects.
         eval_network: what evaluates, in the place of `network` and `loss_fn`.
         eval_indexes: where `eval_network` puts loss, output and label.
-        amp_level: "O0", or another, which is taken and computes in Float32.
+        amp_level: "O0", or "O1", "O2", "O3", "auto", which compute in Float32 as well, with a warning.
+        boost_level: "O0", or "O1", "O2", which change nothing, with a warning.
         loss_scale_manager: the manager of the loss scale.
+        keep_batchnorm_fp32: taken: everything is in Float32.
+        kwargs: none, each is an error.
 
     Raises:
-        UsageError: the network is no Cell, or an optimizer has no loss to follow.
+        UsageError: the network is no Cell, a level that there is not, or an optimizer without a loss to follow.
     """
 
     def __init__(
@@ -41,8 +45,14 @@ class Model:
         amp_level: str = "O0",
         boost_level: str = "O0",
         loss_scale_manager: Any = None,
-        **_: Any,
+        keep_batchnorm_fp32: bool | None = None,
+        **kwargs: Any,
     ) -> None:
+        if kwargs:
+            expected = "loss_scale_manager, keep_batchnorm_fp32"
+            raise UsageError("no such arguments", expected=expected, found=printable(", ".join(kwargs)))
+        _check_level("amp_level", amp_level, ("O0", "O1", "O2", "O3", "auto"))
+        _check_level("boost_level", boost_level, ("O0", "O1", "O2"))
         if not isinstance(network, Cell):
             raise UsageError("a Model takes a Cell", found=printable(type(network).__name__))
         self._network, self._loss_fn, self._optimizer = network, loss_fn, optimizer
@@ -239,6 +249,14 @@ class Model:
 
     def build(self, *_: Any, **__: Any) -> None:
         """Nothing: networks run as they are written."""
+
+
+def _check_level(name: str, level: Any, known: tuple[str, ...]) -> None:
+    if level not in known:
+        raise UsageError(f"{name} is one of {', '.join(known)}", found=printable(level))
+    if level != "O0":
+        what = "computes in Float32" if name == "amp_level" else "changes nothing"
+        warnings.warn(f"{name}={level!r} {what} here", UserWarning, stacklevel=3)
 
 
 def _listed(callbacks: Any) -> list[Any]:

@@ -1,5 +1,6 @@
 """What all optimizers share: groups, learning rates, weight decay, loss scale, the order of their state."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -94,6 +95,10 @@ class Optimizer(Cell):
             if "order_params" in group:
                 order = list(group["order_params"])
                 continue
+            if group.get("grad_centralization"):
+                warnings.warn(
+                    "grad_centralization changes nothing, as in MindSpore on a CPU", UserWarning, stacklevel=4
+                )
             decay = group.get("weight_decay", self.weight_decay)
             rows += [(p, number if "lr" in group else None, decay) for p in group["params"]]
         if order is not None:
