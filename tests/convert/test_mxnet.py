@@ -167,6 +167,18 @@ def test_weights_of_a_pytorch_network_go_where_a_graph_asks_for_them(tmp_path):
     assert all(torch.equal(state(tmp_path / "back.pth")[n], t) for n, t in net.state_dict().items())
 
 
+def test_a_pytorch_network_goes_into_the_names_and_roles_of_a_graph(tmp_path):
+    eg.convert(FOLDER / "lenet", tmp_path / "net.pth")
+    net = LeNet()
+    # saved by PyTorch itself, without a record
+    net.load_state_dict(state(tmp_path / "net.pth"))
+    eg.convert(net, tmp_path / "net-0001.params", model=FOLDER / "lenet-symbol.json")
+    found, wanted = eg.open(tmp_path / "net-0001.params"), eg.open(FOLDER / "lenet-0001.params")
+    assert set(found) == set(wanted)
+    changed = [n for n, t in wanted.items() if t.numpy().tobytes() != found[n].numpy().tobytes()]
+    assert changed == ["arg:bn1_gamma"]  # fix_gamma
+
+
 def test_modules_names_come_from_flat_networks_and_gluons_from_nested_ones(tmp_path):
     flat = {"conv1.weight": np.ones((2, 3, 3, 3), "f4"), "bn1.weight": np.ones(2, "f4"), "bn1.bias": np.ones(2, "f4")}
     flat |= {"bn1.running_mean": np.ones(2, "f4"), "bn1.running_var": np.ones(2, "f4")}

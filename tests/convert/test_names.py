@@ -90,6 +90,14 @@ def test_prefixes_of_training_checkpoints_are_left_off_and_come_back(tmp_path):
     assert list(back["state_dict"]) == list(value["state_dict"])
 
 
+@pytest.mark.parametrize("prefix", ["_orig_mod.", "module._orig_mod.", "_orig_mod.module."])
+def test_prefixes_of_compiled_modules_are_left_off(prefix):
+    given = eg.Checkpoint({f"{prefix}fc.weight": np.ones((3, 4)), f"{prefix}fc.bias": np.ones(3)}, format="torch")
+    new, table = to_mindspore(given)
+    assert list(new) == ["fc.weight", "fc.bias"]
+    assert len(table.notes) == prefix.count(".")
+
+
 def test_what_stands_beside_the_network_keeps_its_name():
     given = checkpoint(state_dict__fc__weight=(3, 4), optimizer__state__0__exp_avg=(3, 4))
     assert list(to_mindspore(given)[0]) == ["fc.weight", "optimizer.state.0.exp_avg"]
@@ -133,10 +141,39 @@ def test_rejects_a_model_that_is_none():
         to_mindspore(checkpoint(fc__weight=(3, 4)), model=7)
 
 
-def test_rejects_a_record_that_cannot_be_read():
-    given = eg.Checkpoint({"a": np.ones(1)}, details={"crossing": {"names": "torch", "rows": [["a", 3]]}})
+BROKEN = {
+    "short": [["a", 3]],
+    "no list": 7,
+    "no row": [None],
+    "size": [["a", "a", {"shape": [-1]}]],
+    "float": [["a", "a", {"shape": [1.0]}]],
+    "type": [["a", None, {"bytes": b"1234", "dtype": "float31", "shape": [1]}]],
+    "values": [["a", None, {"bytes": b"123", "dtype": "float32", "shape": [1]}]],
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_rejects_a_record_that_cannot_be_read(name):
+    given = eg.Checkpoint({"a": np.ones(1)}, details={"crossing": {"names": "torch", "rows": BROKEN[name]}})
     with pytest.raises(DamagedError, match="record"):
         cross(given, "mindspore", "torch")
+
+
+FITTING = {
+    "gone": [["a", "b", {}]],
+    "larger": [["a", "w", {"shape": [7]}]],
+    "axes": [["a", "w", {"shape": [6], "axes": [0, 0]}]],
+    "apart": [[["a", "b"], "w", {"shapes": [[2], [5]]}]],
+    "together": [["a", ["w", "v"], {"shape": [8]}]],
+}
+
+
+@pytest.mark.parametrize("name", FITTING)
+def test_rows_of_a_record_that_fit_no_more_are_passed_over(name):
+    record = {"names": "torch", "rows": FITTING[name]}
+    given = {"w": np.arange(6, dtype="f4").reshape(2, 3), "v": np.ones(2, "f8")}
+    new, _ = cross(eg.Checkpoint(given, details={"crossing": record}), "mindspore", "torch")
+    assert {n: t.numpy().tolist() for n, t in new.items()} == {n: a.tolist() for n, a in given.items()}
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ _MOVING["num_batches_tracked"] = "count"
 _NAMES = {"scale": "weight", "shift": "bias", "mean": "running_mean", "variance": "running_var", "slope": "weight"}
 _NAMES["count"] = "num_batches_tracked"
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network")
+_AROUND = {"module.": "DataParallel", "_orig_mod.": "torch.compile"}
 _TRAINING = ("optimizer", "optim", "scheduler", "lr_scheduler", "scaler", "optimizer_state_dict", "amp", "optimizers")
 _TRAINING += ("optimizer_states", "lr_schedulers", "scheduler_state_dict", "callbacks", "loops", "rng_state")
 
@@ -62,10 +63,15 @@ def _prefix(names: Mapping[str, Tensor]) -> tuple[str, list[str]]:
             prefix = f"{key}."
             notes.append(f"the network stands under {key!r}; its parameters' names begin behind it")
             break
-    inside = [n.removeprefix(prefix) for n in names if n.startswith(prefix)]
-    if inside and all(n.startswith("module.") and n.count(".") > 1 for n in inside):
-        prefix += "module."
-        notes.append("all names begin with 'module.', as DataParallel saves them; it is left off")
+    whole = True
+    while whole:
+        inside = [n.removeprefix(prefix) for n in names if n.startswith(prefix)]
+        whole = False
+        for key, why in _AROUND.items():
+            if inside and all(n.startswith(key) and n.count(".") > 1 for n in inside):
+                prefix, whole = prefix + key, True
+                notes.append(f"all names begin with {key!r}, as {why} saves them; it is left off")
+                break
     return prefix, notes
 
 

@@ -135,12 +135,14 @@ def _row(checkpoint: Checkpoint, source: Any, target: Any, more: Mapping[str, An
     if isinstance(source, (list, tuple)):
         return _apart(targets[0], stored[0], [str(s) for s in source], [_shape(s) for s in more["shapes"]])
     shape = _shape(more["shape"]) if "shape" in more else stored[0].shape or ()
-    if math.prod(shape) != sum(t.size for t in stored):
+    if math.prod(shape) != sum(t.size for t in stored) or len({t.dtype for t in stored}) > 1:
         return []
     changed = ""
     if len(stored) > 1:
         tensor, changed = joined(stored, shape), "packed into one vector"
     elif more.get("axes"):
+        if sorted(more["axes"]) != list(range(stored[0].ndim)):
+            return []
         tensor, changed = transposed(stored[0], _shape(more["axes"]), shape), "axes turned back"
     else:
         tensor, changed = reshaped(stored[0], shape), "" if shape == stored[0].shape else "shaped back"
