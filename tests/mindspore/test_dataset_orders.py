@@ -1,5 +1,7 @@
 """Samplers, portions and joined datasets give the rows that MindSpore 2.10 gives; what is not here is refused."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -93,10 +95,11 @@ def test_batches_are_padded_and_mapped():
     assert [row[0].asnumpy().tolist() for row in mapped] == [[0, 1, 2, 3, 4], [105, 106, 107, 108, 109]]
 
 
+UNKNOWN: Any = {"unknown": 1}
 REFUSED = {
     "unknown argument": (TypeError, lambda: ten(unknown=1)),
-    "unknown argument of batch": (TypeError, lambda: ten().batch(2, **{"unknown": 1})),
-    "unknown argument of map": (TypeError, lambda: ten().map(lambda v: v, **{"unknown": 1})),
+    "unknown argument of batch": (TypeError, lambda: ten().batch(2, **UNKNOWN)),
+    "unknown argument of map": (TypeError, lambda: ten().map(lambda v: v, **UNKNOWN)),
     "half a portion": (ValueError, lambda: ten(num_shards=2)),
     "no such portion": (ValueError, lambda: ten(num_shards=2, shard_id=2)),
     "sampler and shuffle": (ValueError, lambda: ten(sampler=[1], shuffle=True)),
