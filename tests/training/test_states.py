@@ -101,6 +101,7 @@ def test_a_training_that_is_done_only_gives_its_parameters(tmp_path):
     again = fit(tmp_path, 2, batch_end_callback=cut_after(1), seed=9)
     assert_same(again, first)
     assert sorted(os.listdir(tmp_path)) == before
+    assert again._optimizer._index_update_count == first._optimizer._index_update_count
 
 
 @pytest.mark.parametrize(
@@ -168,6 +169,57 @@ def test_buckets_share_what_goes_on(tmp_path):
     wanted = fit(None, 2, **options(1))
     broken_off(tmp_path, after=12, asked={"batches": 1}, **options(1))
     assert_same(fit(tmp_path, 2, **options(5)), wanted)
+    assert_same(fit(tmp_path, 2, **options(6)), wanted)
+
+
+@pytest.mark.filterwarnings("ignore:Accumulating with float16")
+def test_float16_weights_go_on_with_their_float32_copies(tmp_path):
+    def options(seed):
+        half = mx.sym.Cast(
+            mx.sym.FullyConnected(mx.sym.Cast(mx.sym.Variable("data"), dtype="float16"), num_hidden=3, name="fc"),
+            dtype="float32",
+        )
+        params = {"learning_rate": 0.1, "momentum": 0.9, "multi_precision": True}
+        return {"net": mx.sym.SoftmaxOutput(half, name="softmax"), "optimizer": "sgd", "params": params, "seed": seed}
+
+    wanted = fit(None, 2, **options(1))
+    assert values(wanted)["fc_weight"].dtype == np.float16
+    broken_off(tmp_path, after=8, asked={"batches": 1}, **options(1))
+    assert_same(fit(tmp_path, 2, **options(5)), wanted)
+
+
+def test_what_no_state_can_hold_is_told(tmp_path, caplog):
+    class Holder:
+        __slots__ = ("value",)
+
+    optimizer = mx.optimizer.create("sgd", learning_rate=0.1, rescale_grad=0.25)
+    optimizer.holder = Holder()
+    with caplog.at_level(logging.WARNING):
+        fit(tmp_path, 1, optimizer=optimizer, eval_metric=mx.metric.np(lambda label, pred: 0.0))
+    assert [r.message for r in caplog.records] == [
+        "Not in the training state, because it is neither a plain value nor an array: holder: Holder"
+    ]
+
+
+def test_rejects_stores_that_keep_weights_where_nobody_sees_them(tmp_path):
+    class Far(mx.kvstore.KVStoreBase):
+        def __init__(self):
+            self._inner = mx.kv.create("local")
+
+        def __getattr__(self, name):
+            if name == "_values":
+                raise AttributeError(name)
+            return getattr(self._inner, name)
+
+        @staticmethod
+        def is_capable(capability):
+            return True
+
+        def broadcast(self, *args, **rest):
+            self._inner.broadcast(*args, **rest)
+
+    with pytest.raises(UsageError, match="keeps weights of its own"):
+        fit(tmp_path, 1, kvstore=Far())
 
 
 def test_modules_in_a_row_go_on(tmp_path):

@@ -141,6 +141,15 @@ class Background:
                 self._thread = None
             self._closed = False
 
+    def abandon(self, seconds: float) -> bool:
+        """Wait so long at most for what is being saved, and leave it behind; whether it came to its end."""
+        with self._changed:
+            done = self._changed.wait_for(lambda: not self._busy, seconds)
+            self._error = None
+        if not done:
+            _ALIVE.discard(self)  # the program may exit without it
+        return done
+
     def _work(self) -> None:
         _step_back()
         while True:

@@ -85,15 +85,20 @@ def _places(owner: Any, skip: frozenset[str] = frozenset(), path: str = "", seen
         if _is_plain(value):
             yield here, owner, name, value
             continue
-        rows = enumerate(value) if isinstance(value, (list, tuple)) else ((None, value),)
-        for number, one in rows:
+        for number, one in _rows(value):
             inside = here if number is None else f"{here}/{number}"
-            if isinstance(one, _CONFIGURATION) or (callable(one) and not _has_state(one)):
-                continue
+            if _is_plain(one) or isinstance(one, _CONFIGURATION) or (callable(one) and not _has_state(one)):
+                continue  # beside objects in a list or a table stand settings, which the program gives again
             if _has_state(one):
                 yield from _places(one, frozenset(), f"{inside}/", seen)
             else:
                 yield inside, None, name, one
+
+
+def _rows(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return enumerate(value)
+    return value.items() if isinstance(value, Mapping) else ((None, value),)
 
 
 def _has_state(value: Any) -> bool:

@@ -6,11 +6,11 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from evergraph.errors import printable
+from evergraph.errors import UsageError, printable
 from evergraph.mxnet.ndarray import NDArray
 from evergraph.mxnet.resume import living
 
-__all__ = ["compare", "network", "optimizer_of", "put_back", "settings", "take_own", "take_shared"]
+__all__ = ["compare", "network", "optimizer_of", "put_back", "settings", "take_own", "take_shared", "unseen"]
 
 _MADE_AGAIN = frozenset(("param_dict", "idx2name", "sym_info", "_index_update_count"))
 """Attributes of an optimizer that the program makes again; the last is one of the tables of another attribute."""
@@ -25,6 +25,20 @@ def _updater(part: Any) -> Any:
 def optimizer_of(part: Any) -> Any:
     """The optimizer that a module is trained by."""
     return getattr(_updater(part), "optimizer", part._optimizer)
+
+
+def unseen(part: Any) -> list[str]:
+    """What a module's training keeps in places that no state can hold.
+
+    Raises:
+        UsageError: the store updates weights of its own, which nobody else can see.
+    """
+    if part._update_on_kvstore and not hasattr(part._kvstore, "_values"):
+        raise UsageError(
+            f"the store {type(part._kvstore).__name__} keeps weights of its own: a training state cannot hold them",
+            fix="set MXNET_UPDATE_ON_KVSTORE=0, so that the module updates its weights itself",
+        )
+    return living.unseen(optimizer_of(part), _MADE_AGAIN)
 
 
 # ---- what must be the same

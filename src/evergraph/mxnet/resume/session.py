@@ -22,6 +22,8 @@ from evergraph.tensors import Tensor
 __all__ = ["Session", "Unsaved", "begin"]
 
 _STOPPED = 128 + signal.SIGTERM
+_PATIENCE = 20.0
+"""Seconds that a process which failed waits for others to save a state with it."""
 
 
 class DataEndsError(UsageError):
@@ -101,6 +103,11 @@ class Session(Unsaved):
         self._modules = module.trained_parts()
         if not self._modules:
             raise UsageError("nothing in this module is trained", found=type(module).__name__)
+        self._module = module
+        for line in [line for each in self._modules for line in parts.unseen(each)] + living.unseen(metric):
+            self._logger.warning(
+                "Not in the training state, because it is neither a plain value nor an array: %s", line
+            )
         self._meeting = Meeting(self._modules[0]._kvstore)
         self._saver = Background(f"the training state in {asked.folder}") if asked.background else None
         self._snapshot = Snapshot()
@@ -126,6 +133,8 @@ class Session(Unsaved):
         # all was read and compared: from here on, nothing is expected to fail
         for step in found.steps:
             step()
+        if hasattr(self._module, "_params_dirty"):
+            self._module._params_dirty = True
         self.epoch, self.batch, self._step = found.moment.epoch, found.moment.batch, found.step
         if found.own is None:
             self.batch = 0
@@ -329,7 +338,11 @@ class Session(Unsaved):
             signal.signal(signal.SIGTERM, self._handler)
             self._handler = None
         try:
-            if self._saver is not None:
+            if self._saver is not None and error is not None and self._meeting.count > 1:
+                # the others may never come to this save
+                if not self._saver.abandon(_PATIENCE):
+                    error.add_note("besides, the last training state could not be saved: other processes were missing")
+            elif self._saver is not None:
                 self._saver.close()
         except EvergraphError as late:
             if error is None:
