@@ -282,9 +282,10 @@ class DataParallelExecutorGroup:
         _load(
             [b.data for b in data_batch] if several else data_batch.data, self.data_arrays, self.data_layouts, several
         )
-        labels = [b.label for b in data_batch] if several else data_batch.label
-        if self.label_arrays and labels and (not several or labels[0]):
-            _load(labels, self.label_arrays, self.label_layouts, several)
+        if self.label_arrays:  # a batch for prediction may have no attribute `label`
+            labels = [b.label for b in data_batch] if several else data_batch.label
+            if labels and (not several or labels[0]):
+                _load(labels, self.label_arrays, self.label_layouts, several)
         train = self.for_training if is_train is None else is_train
         for each in self.execs:
             each.forward(is_train=train)

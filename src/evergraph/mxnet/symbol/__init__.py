@@ -9,9 +9,9 @@ import importlib
 from typing import Any
 
 from evergraph.mxnet.symbol import creation, namespaces, operators, symbol
-from evergraph.mxnet.symbol.symbol import Group, Symbol, SymbolBase, fromjson, load, load_json
+from evergraph.mxnet.symbol.symbol import Group, Symbol, SymbolBase, fromjson, load, load_json, loads
 
-__all__ = ["Group", "Symbol", "SymbolBase", "fromjson", "load", "load_json", "operators", "symbol"]
+__all__ = ["Group", "Symbol", "SymbolBase", "fromjson", "load", "load_json", "loads", "operators", "symbol"]
 
 _MODULES = frozenset(("_internal", "contrib", "image", "linalg", "op", "random", "sparse"))
 

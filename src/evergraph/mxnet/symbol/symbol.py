@@ -20,7 +20,7 @@ from evergraph.passes.upgrade import upgrade
 from evergraph.stores import commit, open_source
 from evergraph.tensors import dtype as element_type
 
-__all__ = ["Group", "Symbol", "SymbolBase", "fromjson", "load", "load_json"]
+__all__ = ["Group", "Symbol", "SymbolBase", "fromjson", "load", "load_json", "loads"]
 
 
 class _NameError(GraphError, ValueError):
@@ -546,6 +546,18 @@ def load(fname: Any) -> Symbol:
         raise _KindError("fname need to be string", found=type(fname).__name__)
     with open_source(fname) as source:
         return _adopted(parse(bytes(source.head(source.size)), name=source.name))
+
+
+def loads(text: str) -> Symbol:
+    """The symbol of a symbol file's text, or of the file of this name: tutorials write it for either.
+
+    Raises:
+        MXNetError: the text is no symbol, or the file is not there.
+
+    >>> loads(Symbol.tojson(load_json('{"nodes": [{"op": "null", "name": "a", "inputs": []}], "heads": [[0, 0, 0]]}')))
+    <Symbol a>
+    """
+    return load_json(text) if isinstance(text, str) and text.lstrip().startswith("{") else load(text)
 
 
 def _adopted(graph: Graph) -> Symbol:
