@@ -90,7 +90,9 @@ def test_makes_the_releases_graphs(key):
         quantize_mode=mode,
         excluded_sym_names=[excluded] if excluded else None,
     )
-    assert {n: v.dtype.__name__ for n, v in values.items()} == RECORDED["graphs"][key]["args"]
+    # MXNet forgets parameters that are called neither weight nor bias
+    assert {n: v.dtype.__name__ for n, v in values.items()}.items() >= RECORDED["graphs"][key]["args"].items()
+    assert values.keys() <= set(found.list_arguments())
     assert hashlib.sha256(found.tojson().encode()).hexdigest() == RECORDED["graphs"][key]["graph"]
 
 

@@ -277,7 +277,8 @@ def quantize_net_v2(
 
     if calib_data is None and data_shapes is None:
         raise UsageError("data_shapes required for an empty calib_data", fix="give data_shapes=[(n, c, h, w)]")
-    shapes = [d[1] for d in calib_data.provide_data] if data_shapes is None else list(data_shapes)
+    given: Any = calib_data
+    shapes = [d[1] for d in given.provide_data] if data_shapes is None else list(data_shapes)
     network(*[nd.zeros(getattr(s, "shape", s), ctx) for s in shapes])
     names = ["data"] if len(shapes) == 1 else [f"data{i}" for i in range(len(shapes))]
     inputs = [symbols.var(n) for n in names]
