@@ -126,5 +126,6 @@ def seeds():
     found["pickle/numpy"] = pickle.dumps({"a": np.arange(3.0), "b": [np.float32(1), (1, "x", None)]}, 2)
     for root, pattern, step in RECORDED:
         paths = [p for p in sorted(root.glob(pattern)) if 0 < p.stat().st_size <= LARGEST]
-        found |= {str(p.relative_to(root)): p.read_bytes() for p in paths[::step]}
+        group = "tensorflow-bundle/" if root.name == "tensorflow" else ""
+        found |= {f"{group}{p.relative_to(root)}": p.read_bytes() for p in paths[::step]}
     return found
