@@ -90,9 +90,9 @@ def _skips_pixels(kernel: tuple[int, ...], steps: Sequence[int], pads: Sequence[
 
 
 def _overruns(data: Any) -> bool:
-    """Whether oneDNN's gradient of a strided 1x1 kernel writes past its memory: channels last, no whole vectors of them.
+    """Whether oneDNN's gradient of a strided 1x1 kernel writes past its memory, as PyTorch 2.13's does on AVX2.
 
-    It does on CPUs with AVX2, in the release that PyTorch 2.13 carries: "double free or corruption" later on.
+    It does where channels stand last and fill no whole vectors; "double free or corruption" follows later on.
     """
     return data.stride(1) == 1 and data.shape[1] % 16 != 0
 
