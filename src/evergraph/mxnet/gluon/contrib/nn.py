@@ -32,8 +32,9 @@ class Concurrent(Sequential):
         super().__init__(prefix=prefix, params=params)
         self.axis = axis
 
-    def forward(self, x: Any, *args: Any) -> Any:
+    def forward(self, *args: Any) -> Any:
         """The joined outputs."""
+        (x,) = args
         return nd.concat(*[block(x) for block in self._children.values()], dim=self.axis)
 
 
@@ -85,8 +86,9 @@ class SparseEmbedding(Block):
             stype="row_sparse",
         )
 
-    def forward(self, x: Any, *args: Any) -> Any:
+    def forward(self, *args: Any) -> Any:
         """The vectors, in the shape of x and one more axis."""
+        (x,) = args
         weight = self.weight.row_sparse_data(x)
         return nd.Embedding(x, weight, name="fwd", **self._kwargs)
 
