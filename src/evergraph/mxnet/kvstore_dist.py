@@ -1,5 +1,6 @@
 """Stores over several processes: gradients are summed by torch.distributed, every process updates its own weights."""
 
+import atexit
 import datetime
 import os
 from typing import Any
@@ -99,6 +100,12 @@ def _join(kind: str) -> None:
     seconds = float(os.environ.get(_TIMEOUT, "600"))
     backend = "nccl" if torch.cuda.is_available() else "gloo"
     dist.init_process_group(backend, timeout=datetime.timedelta(seconds=seconds))
+    atexit.register(_leave)  # gloo's threads abort a process that ends while they run
+
+
+def _leave() -> None:
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 def create_distributed(kind: str) -> KVStoreBase:
