@@ -59,6 +59,14 @@ class RowSparse:
         whole = torch.zeros(self.shape, dtype=self.data.dtype, device=self.data.device)
         return whole.index_copy(0, self.indices, self.data)
 
+    def fill(self) -> Any:
+        """The whole array as the tensor that `data` now is: rows that were not stored are, as zeros."""
+        if len(self.indices) != self.shape[0]:
+            whole = self.dense()
+            self.data.set_(whole)
+            self.indices.set_(torch.arange(self.shape[0], device=whole.device))
+        return self.data
+
     def with_data(self, data: Any) -> "RowSparse":
         """The same rows with other values, of the same sizes."""
         return RowSparse(data, self.indices, self.shape)
@@ -210,7 +218,11 @@ def compute(op: Operator, inputs: Sequence[Any], p: Params, run: Run | None = No
             found = body(*inputs, **p, **({"run": run or Run()} if _wants_run(body) else {}))
             if found is not NotImplemented:
                 return found
-        inputs = [dense_value(v) for v in inputs]
+        changed = [i.kind == "in place" for i in op.inputs] if op.variadic is None else [False] * len(inputs)
+        # what the body changes stays changed: its rows are all stored, and no copy is made
+        inputs = [
+            v.fill() if c and isinstance(v, RowSparse) else dense_value(v) for v, c in zip(inputs, changed, strict=True)
+        ]
     return op.body(*inputs, **p, **({"run": run or Run()} if op.wants_run else {}))
 
 

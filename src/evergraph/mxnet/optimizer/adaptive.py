@@ -238,6 +238,8 @@ class Ftrl(Optimizer):
         """Change a weight by its gradient."""
         lr, wd, _ = self._begin(index)
         rule = self._rule(lamda1=self.lamda1, beta=self.beta)
+        if weight.stype == "default":
+            grad = grad.tostype("default")  # rows without a gradient follow their sums too
         nd.ftrl_update(weight, grad, *state, out=weight, lr=lr, wd=wd, **rule)
 
 

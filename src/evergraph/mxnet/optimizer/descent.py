@@ -10,7 +10,8 @@ import torch
 
 from evergraph.mxnet import ndarray as nd
 from evergraph.mxnet.optimizer.base import Optimizer, register, zeros_like
-from evergraph.ops.families.update.rules import each
+from evergraph.ops.families.update.rules import each, ready
+from evergraph.ops.families.update.sgd import nesterov_in_place
 
 __all__ = ["DCASGD", "NAG", "SGD", "SGLD", "Signum", "ccSGD"]
 
@@ -180,7 +181,26 @@ class NAG(_Mastered):
     def _update_impl(self, index: Any, weight: Any, grad: Any, state: Any, multi_precision: bool) -> None:
         lr, wd, _ = self._begin(index)
         rule = self._rule(**({"momentum": self.momentum} if self.momentum > 0 else {}))
-        descend(weight, grad, state, multi_precision, "nag", lr=lr, wd=wd, **rule)
+        if self.momentum > 0 and not multi_precision and weight.stype == state.stype == "default":
+            _nesterov(weight, grad.tostype("default"), state, lr, wd, **rule)
+        else:
+            descend(weight, grad, state, multi_precision, "nag", lr=lr, wd=wd, **rule)
+
+
+def _nesterov(
+    weight: Any,
+    grad: Any,
+    mom: Any,
+    lr: float,
+    wd: float,
+    momentum: float,
+    rescale_grad: float,
+    clip_gradient: float = -1.0,
+) -> None:
+    # the operator's result is a new array; here it is the weight itself, and the decay in mom is that of the new one
+    with torch.no_grad():
+        made_ready = ready(grad._data, rescale_grad, clip_gradient)
+        nesterov_in_place(weight._data, made_ready, mom._data, lr, momentum, wd)
 
 
 @register
@@ -190,7 +210,7 @@ class Signum(Optimizer):
     Args:
         learning_rate: the rate.
         momentum: part of the last direction that is kept; 0 for the sign of the gradient itself.
-        wd_lh: decay that does not pass through the sign.
+        wd_lh: decay that does not pass through the sign; only with momentum.
         kwargs: see `Optimizer`.
     """
 
@@ -205,11 +225,11 @@ class Signum(Optimizer):
     def update(self, index: Any, weight: Any, grad: Any, state: Any) -> None:
         """Change a weight by its gradient."""
         lr, wd, _ = self._begin(index)
+        rule = {"wd_lh": self.wd_lh} if self.wd_lh else {}
         if state is None:
-            nd.signsgd_update(weight, grad, out=weight, lr=lr, wd=wd, **self._rule())
+            nd.signsgd_update(weight, grad, out=weight, lr=lr, wd=wd, **self._rule(**rule))
             return
-        rule = {"momentum": self.momentum} if self.momentum > 0 else {}
-        rule |= {"wd_lh": self.wd_lh} if self.wd_lh else {}
+        rule |= {"momentum": self.momentum} if self.momentum > 0 else {}
         nd.signum_update(weight, grad, state, out=weight, lr=lr, wd=wd, **self._rule(**rule))
 
 

@@ -217,10 +217,9 @@ class LAMB(Optimizer):
         )
         for i, w, g, s in zip(index, weight, grad, state, strict=True):
             lr, wd, t = self._begin(i)
-            copy, (mean, var) = s if master else (None, s)
-            rest = [] if copy is None else [copy]
-            first = nd.lamb_update_phase1 if copy is None else nd.mp_lamb_update_phase1
-            step = first(w, g, mean, var, *rest, wd=wd, t=t, **rule)
-            norms = (w if copy is None else copy).norm(), step.norm()
-            last = nd.lamb_update_phase2 if copy is None else nd.mp_lamb_update_phase2
-            last(w, step, *norms, *rest, lr=lr, out=w, **limits)
+            # MXNet's updaters take its kernels for several weights, in which the float32 copy moves along
+            target, (mean, var) = s if master else (w, s)
+            step = nd.lamb_update_phase1(target, g.astype(target.dtype), mean, var, wd=wd, t=t, **rule)
+            nd.lamb_update_phase2(target, step, target.norm(), step.norm(), lr=lr, out=target, **limits)
+            if master:
+                target.astype(w.dtype).copyto(w)

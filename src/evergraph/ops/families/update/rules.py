@@ -174,13 +174,7 @@ def sum_sq(array: Any) -> Any:
 
 def table(array: Any) -> Any:
     """The tensor that holds every row of a dense or row_sparse array; missing rows are stored first, as zeros."""
-    if not isinstance(array, RowSparse):
-        return array
-    if len(array.indices) != array.shape[0]:
-        whole = array.dense()
-        array.data.set_(whole)
-        array.indices.set_(torch.arange(array.shape[0], device=whole.device))
-    return array.data
+    return array.fill() if isinstance(array, RowSparse) else array
 
 
 def rows_of(grad: RowSparse, *arrays: Any) -> list[Any]:
