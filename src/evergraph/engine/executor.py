@@ -44,6 +44,8 @@ class Executor:
             constants, once they have stayed as they are for a few runs, and until one is written again. Where the names
             are not given, they are learned from what changes. Memory that is written behind PyTorch's back, as through
             a NumPy view, goes unnoticed: `changed()` says so.
+        replace_gradients: whether `gradients` may get a new tensor in place of one that no view looks into: a gradient
+            is then not copied. The caller reads `gradients` again after each backward pass.
 
     Raises:
         OperatorError: the graph holds unknown operators or malformed parameters; all are listed.
@@ -71,6 +73,7 @@ class Executor:
         groups: Mapping[str, Any] | None = None,
         generators: Mapping[str, Any] | None = None,
         inputs: Sequence[str] | None = None,
+        replace_gradients: bool = False,
     ) -> None:
         self.graph, self.device, self.groups = graph, device, dict(groups or {})
         self._inputs = inputs
@@ -81,7 +84,7 @@ class Executor:
         self.arguments = _in_order(names.arguments, arguments, "argument")
         self.auxiliary = _in_order(names.auxiliary, auxiliary, "auxiliary state")
         self.requests = _requests(names.arguments, requests)
-        self._store = GradientStore(names.arguments, self.arguments, gradients, self.requests)
+        self._store = GradientStore(names.arguments, self.arguments, gradients, self.requests, replace_gradients)
         self._monitor: tuple[Callable[[str, Any], None], bool] | None = None
         self._shaped = True
         self._shaped = self._plan(False).shaped

@@ -19,6 +19,7 @@ class GradientStore:
         arguments: their arrays.
         gradients: storage in order or by name, None for none; made where a request needs it.
         requests: "write", "add" or "null" for each argument.
+        replace: whether storage may be replaced by the gradient that arrives, where nothing else looks into its memory.
 
     Raises:
         UsageError: storage for a name that is no argument, or of another shape than its argument.
@@ -30,7 +31,9 @@ class GradientStore:
         arguments: Sequence[Any],
         gradients: Sequence[Any] | Mapping[str, Any] | None,
         requests: Sequence[str],
+        replace: bool = False,
     ) -> None:
+        self._replace = replace
         self.storage = _storage(names, arguments, gradients, requests)
         self._requests = requests
         self._leaves: list[Any] = [None] * len(names)
@@ -75,6 +78,8 @@ class GradientStore:
         found = found.dense() if isinstance(found, RowSparse) else found
         if not first:
             storage.add_(found.to(storage.dtype) if found.is_sparse else found)
+        elif self._replace and _fits(found, storage) and not _is_shared(storage):
+            self.storage[index] = found
         elif found.is_sparse:
             storage.zero_().add_(found.to(storage.dtype))
         else:
@@ -117,6 +122,30 @@ def _storage(
     if gradients is not None:
         return found
     return [None if r == "null" else _zeros(a) for a, r in zip(arguments, requests, strict=True)]
+
+
+_users_of_memory: Any = getattr(torch._C, "_storage_Use_Count", None)  # noqa: SLF001 - looked for before it is used
+
+
+def _users(tensor: Any) -> tuple[int, int]:
+    """How many hold a tensor, as DLPack does, and how many its memory, as views do; with those of this call itself."""
+    return tensor._use_count(), _users_of_memory(tensor.untyped_storage()._cdata)  # noqa: SLF001
+
+
+_ALONE = _users(torch.empty(1)) if _users_of_memory is not None and hasattr(torch.Tensor, "_use_count") else None
+
+
+def _is_shared(storage: torch.Tensor) -> bool:
+    """Whether anybody else, as a view, looks into a tensor's memory; True where torch does not tell."""
+    return _ALONE is None or _users(storage) != _ALONE
+
+
+def _fits(found: torch.Tensor, storage: torch.Tensor) -> bool:
+    """Whether a gradient is like its storage in everything but its values, and has memory of its own."""
+    if found.is_sparse or found.dtype is not storage.dtype or found.device != storage.device:
+        return False
+    whole = found.untyped_storage().nbytes() == found.numel() * found.element_size()
+    return whole and found.is_contiguous() and storage.is_contiguous() and not _is_shared(found)
 
 
 def _zeros(array: Any) -> Any:

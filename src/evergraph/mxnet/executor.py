@@ -79,6 +79,7 @@ class Executor:
             device=device,
             groups={n: c.torch_device for n, c in self._groups.items()},
             generators={str(device): generator(ctx)},
+            replace_gradients=True,
         )
 
     # ---- its arrays
@@ -180,9 +181,11 @@ class Executor:
         """
         self._refresh()
         self._run.backward([None if h is None else h._data for h in self._heads(out_grads)])
-        for mine, storage in zip(self.grad_arrays, self._run.gradients, strict=True):
+        storage = self._run.gradients
+        for i, mine in enumerate(self.grad_arrays):
             if mine is not None:
-                mine._data = storage
+                # what another executor of the same arrays replaces is not to be held here
+                mine._data, storage[i] = storage[i], None
 
     def _heads(self, given: Any) -> list[Any]:
         if given is None:

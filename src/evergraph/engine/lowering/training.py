@@ -19,7 +19,7 @@ _KEEPING = frozenset(
 )  # fmt: skip
 _NORMS = frozenset(("BatchNorm", "BatchNorm_v1"))
 # their gradients never look at their result, which is memory of its own
-_REUSABLE = frozenset(("Convolution", *_NORMS, *SUMS))
+_REUSABLE = frozenset(("Convolution", "FullyConnected", *_NORMS, *SUMS))
 _OVERWRITING: dict[str, Callable[[Any], Any]] = {"relu": torch.relu_, "sigmoid": torch.sigmoid_, "tanh": torch.tanh_}
 
 
@@ -105,4 +105,6 @@ def _is_free(uses: Uses, value: int) -> bool:
         return False
     if maker.kind == "Convolution":
         return _is_spatial(maker)
+    if maker.kind == "FullyConnected":
+        return maker.params.flatten  # otherwise it is a view of the product
     return maker.kind not in _NORMS or (maker.params.get("axis", 1) == 1 and uses.unread(maker))

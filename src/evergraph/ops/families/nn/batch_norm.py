@@ -63,7 +63,7 @@ def _batch(x: Any, scale: Any, beta: Any, mean: Any, var: Any, eps: float, momen
 
 
 def _move(state: Any, batch: Any, momentum: float, run: Run, out: Any) -> None:
-    run.update(state, lambda: momentum * state + (1 - momentum) * batch, through=out)
+    run.update(state, lambda: state.mul_(momentum).add_(batch, alpha=1 - momentum), through=out)
 
 
 def _processes() -> int:
