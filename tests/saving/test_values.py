@@ -21,6 +21,8 @@ VALUES = st.recursive(
         | st.dictionaries(KEYS, inner, max_size=4)
         | st.dictionaries(st.text(alphabet="$ab", max_size=3), inner, max_size=3)
         | st.sets(st.integers(), max_size=3)
+        | st.frozensets(st.integers() | st.frozensets(st.text(max_size=2), max_size=2), max_size=3)
+        | st.binary(max_size=3).map(bytearray)
     ),
 )
 
@@ -36,7 +38,7 @@ def same(a, b):
         )
     if isinstance(a, (list, tuple)):
         return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
-    return a == b and (isinstance(a, set) or repr(a) == repr(b))  # a set's order is nobody's
+    return a == b and (isinstance(a, (set, frozenset)) or repr(a) == repr(b))  # a set's order is nobody's
 
 
 @given(VALUES)
@@ -79,6 +81,9 @@ def test_says_where_values_stand_that_no_file_can_hold():
         {"$number": ["float32", "00"]},
         {"$bytes": "zz"},
         {"$bytes": 3},
+        {"$bytearray": 3},
+        {"$frozenset": 3},
+        {"$frozenset": [[1]]},
         {"$tuple": [], "$set": []},
     ],
     ids=json.dumps,

@@ -1,8 +1,8 @@
 """Plain values with arrays among them, as JSON and tensors: how a training state is written without a pickle.
 
 Numbers come back to the bit, tuples as tuples, keys of any plain type as they were. What begins with `$` is a mark:
-`$tensor` (an array that stands among the tensors), `$tuple`, `$map` (keys that are no texts), `$set`, `$float` (nan and
-infinities), `$number` (a NumPy scalar with its type), `$bytes`.
+`$tensor` (an array that stands among the tensors), `$tuple`, `$map` (keys that are no texts), `$set`, `$frozenset`,
+`$float` (nan and infinities), `$number` (a NumPy scalar with its type), `$bytes`, `$bytearray`.
 """
 
 import math
@@ -66,7 +66,7 @@ class Packer:
         if isinstance(value, np.generic) and value.dtype.kind in "biuf":
             return {"$number": [str(value.dtype), value.tobytes().hex()]}
         if isinstance(value, (bytes, bytearray)):
-            return {"$bytes": bytes(value).hex()}
+            return {"$bytes" if isinstance(value, bytes) else "$bytearray": bytes(value).hex()}
         found = Stored(Tensor.of(value)) if isinstance(value, np.ndarray) and value.dtype.kind in "biuf" else None
         found = self._leaf(value) if found is None else found
         if found is None:
@@ -83,12 +83,15 @@ class Packer:
         found = [self.pack(v, f"{where}/{i}") for i, v in enumerate(rows)]
         if isinstance(value, list):
             return found
-        return {"$tuple" if isinstance(value, tuple) else "$set": found}
+        return {next(mark for kind, mark in _ROWS.items() if isinstance(value, kind)): found}
 
     def _packed_map(self, value: Mapping[Any, Any], where: str) -> Any:
         if all(isinstance(k, str) and not k.startswith("$") for k in value):
             return {k: self.pack(v, f"{where}/{k}") for k, v in value.items()}
         return {"$map": [[self.pack(k, f"{where}/key"), self.pack(v, f"{where}/{k}")] for k, v in value.items()]}
+
+
+_ROWS = {tuple: "$tuple", set: "$set", frozenset: "$frozenset"}
 
 
 def unpack(tree: Any, tensors: Mapping[str, Tensor], where: str = "") -> Any:
@@ -135,8 +138,10 @@ def _float(content: Any, _: Any) -> float:
 _MARKS: dict[str, Callable[[Any, Any], Any]] = {
     "$tuple": lambda content, tensors: tuple(_unpacked(v, tensors) for v in content),
     "$set": lambda content, tensors: {_unpacked(v, tensors) for v in content},
+    "$frozenset": lambda content, tensors: frozenset(_unpacked(v, tensors) for v in content),
     "$map": lambda content, tensors: {_unpacked(k, tensors): _unpacked(v, tensors) for k, v in content},
     "$float": _float,
     "$number": _number,
     "$bytes": lambda content, _: bytes.fromhex(content),
+    "$bytearray": lambda content, _: bytearray.fromhex(content),
 }

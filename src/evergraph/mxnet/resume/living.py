@@ -21,7 +21,7 @@ from evergraph.tensors import Tensor
 
 __all__ = ["alive", "leaf", "put", "take", "unseen"]
 
-_PLAIN = (str, int, float, bool, bytes, type(None), np.generic, np.ndarray, NDArray, torch.Tensor)
+_PLAIN = (str, int, float, bool, bytes, bytearray, type(None), np.generic, np.ndarray, NDArray, torch.Tensor)
 _CONFIGURATION = (types.ModuleType, Symbol, Context, logging.Logger, type, np.dtype, torch.dtype, torch.device)
 """What a program makes again by itself, as it made it the first time."""
 
@@ -43,7 +43,7 @@ def alive(value: Any) -> Any:
         return _array(value)
     if isinstance(value, dict):
         return {alive(k): alive(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple, set)):
+    if isinstance(value, (list, tuple, set, frozenset)):
         return type(value)(alive(v) for v in value)
     return value
 
