@@ -20,6 +20,8 @@ def _stacked(*cells):
     return stack
 
 
+IMAGES = (2, 3, 6, 5)
+
 CELLS = {
     "rnn": lambda: rnn.RNNCell(5, activation="relu"),
     "lstm": lambda: rnn.LSTMCell(5, forget_bias=2.0),
@@ -33,7 +35,19 @@ CELLS = {
     "fusedgru": lambda: rnn.FusedRNNCell(5, 1, "gru"),
     "unfused": lambda: rnn.FusedRNNCell(5, 2, "lstm", bidirectional=True, dropout=0.2).unfuse(),
     "unfusedrelu": lambda: rnn.FusedRNNCell(5, 2, "rnn_relu", dropout=0.2).unfuse(),
+    "convrnn": lambda: rnn.ConvRNNCell(IMAGES, 4),
+    "convlstm": lambda: rnn.ConvLSTMCell(
+        IMAGES, 4, h2h_kernel=(3, 5), h2h_dilate=(2, 1), i2h_stride=(2, 1), activation="tanh"
+    ),
+    "convgru": lambda: rnn.ConvGRUCell(IMAGES, 4, activation="relu", i2h_kernel=(5, 3), i2h_pad=(2, 1), prefix="q_"),
 }
+
+
+def _group(outputs, states):
+    heads = list(outputs) if isinstance(outputs, list) else [outputs]
+    for state in states:
+        heads += state if isinstance(state, list) else [state]
+    return mx.sym.Group(heads)
 
 
 @pytest.mark.filterwarnings("ignore:layout NTC")
@@ -43,13 +57,34 @@ def test_unrolls_the_graph_of_mxnet(name):
     merged = {"None": None, "True": True, "False": False}[merge]
     with mx.name.NameManager():
         outputs, states = CELLS[cell]().unroll(3, mx.sym.Variable("data"), layout=layout, merge_outputs=merged)
-    heads = list(outputs) if isinstance(outputs, list) else [outputs]
-    for state in states:
-        heads += state if isinstance(state, list) else [state]
-    graph = json.loads(mx.sym.Group(heads).tojson())
+    graph = json.loads(_group(outputs, states).tojson())
     nodes = [[n["op"], n["name"], n.get("attrs", {}), n["inputs"]] for n in graph["nodes"]]
     digest = hashlib.sha256(json.dumps([nodes, graph["heads"]], sort_keys=True).encode()).hexdigest()[:16]
     assert digest == RECORDED["graphs"][name]
+
+
+@pytest.mark.filterwarnings("ignore:layout NTC")
+@pytest.mark.parametrize("name", RECORDED["values"])
+def test_gives_the_outputs_and_states_of_mxnet(name):
+    layout, shape = ("NTCHW", (2, 3, *IMAGES[1:])) if name.startswith("conv") else ("NTC", (2, 3, 5))
+    net = _group(*CELLS[name]().unroll(3, mx.sym.Variable("data"), layout=layout, merge_outputs=True))
+    sizes = zip(net.list_arguments(), net.infer_shape(data=shape)[0], strict=True)
+    args = {k: mx.nd.array(np.random.RandomState(len(k)).rand(*s) - 0.5) for k, s in sizes}
+    for found, (size, first, total) in zip(net.bind(mx.cpu(), args).forward(), RECORDED["values"][name], strict=True):
+        assert list(found.shape) == size
+        np.testing.assert_allclose(found.asnumpy().ravel()[:12], first, atol=2e-6)
+        np.testing.assert_allclose(np.abs(found.asnumpy()).sum(), total, rtol=1e-5, atol=1e-4)
+
+
+def test_cells_of_convolutions_keep_their_gates_apart():
+    cell = rnn.ConvLSTMCell(IMAGES, 4, h2h_kernel=(1, 1))
+    assert cell.state_shape == [(0, 4, 6, 5)] * 2
+    parts = cell.unpack_weights(
+        {f"ConvLSTM_{k}": mx.nd.ones(s) for k, s in (("i2h_weight", (16, 3, 3, 3)), ("h2h_weight", (16, 4, 1, 1)))}
+        | {f"ConvLSTM_{k}_bias": mx.nd.arange(16) for k in ("i2h", "h2h")}
+    )
+    assert parts["ConvLSTM_i2h_c_bias"].asnumpy().tolist() == [8, 9, 10, 11]
+    assert cell.pack_weights(parts)["ConvLSTM_h2h_weight"].shape == (16, 4, 1, 1)
 
 
 @pytest.mark.parametrize(("mode", "size"), [("lstm", 1080), ("gru", 810)])
@@ -72,7 +107,8 @@ def test_cuts_and_joins_packed_weights_as_mxnet(mode, size):
         lambda: rnn.FusedRNNCell(5)(mx.sym.Variable("a"), []),
         lambda: rnn.ZoneoutCell(rnn.FusedRNNCell(5), 0.1),
         lambda: rnn.ResidualCell(rnn.GRUCell(5)).base_cell.begin_state(mx.sym.zeros),
-        lambda: rnn.DropoutCell("much"),
+        lambda: rnn.DropoutCell(dropout="much"),  # type: ignore[arg-type]
+        lambda: rnn.ConvRNNCell(IMAGES, 4, h2h_kernel=(2, 3)),
         lambda: rnn.FusedRNNCell(5).unpack_weights({"lstm_parameters": mx.nd.zeros((211,))}),
     ],
 )

@@ -17,13 +17,18 @@ from evergraph.mxnet.rnn.combined import (
     SequentialRNNCell,
     ZoneoutCell,
 )
+from evergraph.mxnet.rnn.convolutional import BaseConvRNNCell, ConvGRUCell, ConvLSTMCell, ConvRNNCell
 from evergraph.mxnet.rnn.fused import FusedRNNCell
 from evergraph.mxnet.rnn.sentences import BucketSentenceIter, encode_sentences
 
 __all__ = [
+    "BaseConvRNNCell",
     "BaseRNNCell",
     "BidirectionalCell",
     "BucketSentenceIter",
+    "ConvGRUCell",
+    "ConvLSTMCell",
+    "ConvRNNCell",
     "DropoutCell",
     "FusedRNNCell",
     "GRUCell",

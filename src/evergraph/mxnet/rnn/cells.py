@@ -1,5 +1,6 @@
 """Recurrent cells on symbols: the interface, and the simple, LSTM and GRU cells."""
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -7,7 +8,7 @@ from evergraph.errors import UsageError
 from evergraph.mxnet import initializer, symbol
 from evergraph.mxnet import ndarray as nd
 
-__all__ = ["BaseRNNCell", "GRUCell", "LSTMCell", "RNNCell", "RNNParams"]
+__all__ = ["BaseRNNCell", "GRUCell", "LSTMCell", "RNNCell", "RNNParams", "gru_step", "lstm_step"]
 
 
 class CellError(UsageError, AssertionError, NotImplementedError):
@@ -203,6 +204,54 @@ class _DenseCell(BaseRNNCell):
         return i2h, h2h
 
 
+def _tanh(inputs: Any, **kwargs: Any) -> Any:
+    return symbol.Activation(inputs, act_type="tanh", **kwargs)
+
+
+def lstm_step(name: str, gates: Any, memory: Any, activation: Callable[..., Any], **cut: Any) -> tuple[Any, list[Any]]:
+    """One step of a long short-term memory.
+
+    Args:
+        name: what the names of the nodes begin with.
+        gates: the gates input, forget, cell and output before their activations, one after another.
+        memory: the memory so far.
+        activation: of the cell gate and of the memory.
+        cut: parameters of the cut into gates.
+
+    Returns:
+        The output, and the new states: the output and the memory.
+    """
+    parts = symbol.SliceChannel(gates, num_outputs=4, name=f"{name}slice", **cut)
+    sigmoid = functools.partial(symbol.Activation, act_type="sigmoid")
+    kinds = zip("ifco", (sigmoid, sigmoid, activation, sigmoid), strict=True)
+    i, f, c, o = [kind(parts[j], name=f"{name}{gate}") for j, (gate, kind) in enumerate(kinds)]
+    memory = symbol._internal._plus(f * memory, i * c, name=f"{name}state")
+    output = symbol._internal._mul(o, activation(memory), name=f"{name}out")
+    return output, [output, memory]
+
+
+def gru_step(name: str, i2h: Any, h2h: Any, state: Any, activation: Callable[..., Any]) -> tuple[Any, list[Any]]:
+    """One step of a gated recurrent unit.
+
+    Args:
+        name: what the names of the nodes begin with.
+        i2h: the gates reset, update and new from the input, before their activations.
+        h2h: the same from the state.
+        state: the state so far.
+        activation: of the new gate.
+
+    Returns:
+        The output, and the new states, which are the output.
+    """
+    i2h_r, i2h_z, i2h_n = symbol.SliceChannel(i2h, num_outputs=3, name=f"{name}_i2h_slice")
+    h2h_r, h2h_z, h2h_n = symbol.SliceChannel(h2h, num_outputs=3, name=f"{name}_h2h_slice")
+    reset = symbol.Activation(i2h_r + h2h_r, act_type="sigmoid", name=f"{name}_r_act")
+    update = symbol.Activation(i2h_z + h2h_z, act_type="sigmoid", name=f"{name}_z_act")
+    new = activation(i2h_n + reset * h2h_n, name=f"{name}_h_act")
+    output = symbol._internal._plus((1.0 - update) * new, update * state, name=f"{name}out")
+    return output, [output]
+
+
 class RNNCell(_DenseCell):
     """h' = activation(W x + U h + b).
 
@@ -260,14 +309,7 @@ class LSTMCell(_DenseCell):
         """The output and the new states of one step."""
         name = self._next_name()
         i2h, h2h = self._gates(inputs, states[0], name)
-        parts = symbol.SliceChannel(i2h + h2h, num_outputs=4, name=f"{name}slice")
-        kinds = zip("ifco", ("sigmoid", "sigmoid", "tanh", "sigmoid"), strict=True)
-        i, f, c, o = (
-            symbol.Activation(parts[j], act_type=kind, name=f"{name}{gate}") for j, (gate, kind) in enumerate(kinds)
-        )
-        memory = symbol._internal._plus(f * states[1], i * c, name=f"{name}state")
-        output = symbol._internal._mul(o, symbol.Activation(memory, act_type="tanh"), name=f"{name}out")
-        return output, [output, memory]
+        return lstm_step(name, i2h + h2h, states[1], _tanh)
 
 
 class GRUCell(_DenseCell):
@@ -290,10 +332,4 @@ class GRUCell(_DenseCell):
         """The output and the new states of one step."""
         name = self._next_name()
         i2h, h2h = self._gates(inputs, states[0], f"{name}_")
-        i2h_r, i2h_z, i2h_n = symbol.SliceChannel(i2h, num_outputs=3, name=f"{name}_i2h_slice")
-        h2h_r, h2h_z, h2h_n = symbol.SliceChannel(h2h, num_outputs=3, name=f"{name}_h2h_slice")
-        reset = symbol.Activation(i2h_r + h2h_r, act_type="sigmoid", name=f"{name}_r_act")
-        update = symbol.Activation(i2h_z + h2h_z, act_type="sigmoid", name=f"{name}_z_act")
-        new = symbol.Activation(i2h_n + reset * h2h_n, act_type="tanh", name=f"{name}_h_act")
-        output = symbol._internal._plus((1.0 - update) * new, update * states[0], name=f"{name}out")
-        return output, [output]
+        return gru_step(name, i2h, h2h, states[0], _tanh)

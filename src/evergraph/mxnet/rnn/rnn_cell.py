@@ -9,11 +9,16 @@ from evergraph.mxnet.rnn.combined import (
     SequentialRNNCell,
     ZoneoutCell,
 )
+from evergraph.mxnet.rnn.convolutional import BaseConvRNNCell, ConvGRUCell, ConvLSTMCell, ConvRNNCell
 from evergraph.mxnet.rnn.fused import FusedRNNCell
 
 __all__ = [
+    "BaseConvRNNCell",
     "BaseRNNCell",
     "BidirectionalCell",
+    "ConvGRUCell",
+    "ConvLSTMCell",
+    "ConvRNNCell",
     "DropoutCell",
     "FusedRNNCell",
     "GRUCell",
