@@ -5,6 +5,8 @@ import zlib
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import evergraph as eg
 from evergraph.errors import ConversionError, DamagedError, EvergraphError, IntegrityError
@@ -18,6 +20,7 @@ from tests.formats.test_mxnet_params import FILES as PARAMS
 from tests.goldens import DATA, MXNET
 
 TARGETS = ("safetensors", "mindspore-ckpt")
+ALIKE = ("", "arg:", "aux:", "x", "arg:x", "aux:x", "aux:arg:x", "x.2", "arg:x.2")
 SOURCES = PARAMS + PLAIN + GUIDE
 
 
@@ -92,6 +95,15 @@ def test_roles_are_kept_beside_bare_names():
     data = written("safetensors", given)
     assert list(opened(data, carried=False)) == ["w", "m", "arg:both", "aux:both"]
     same(opened(data), given)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@given(st.lists(st.sampled_from(ALIKE), min_size=1, unique=True))
+def test_names_that_are_alike_without_their_roles_all_come_back(target, names):
+    tensors = {name: np.full(2, number, "float32") for number, name in enumerate(names)}
+    found = opened(written(target, eg.Checkpoint(tensors)))
+    assert list(found) == names
+    assert [float(t.numpy()[0]) for t in found.values()] == list(range(len(names)))
 
 
 def test_parts_of_sparse_tensors_take_names_that_are_free():

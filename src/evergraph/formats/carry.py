@@ -228,8 +228,9 @@ def _bare_names(checkpoint: Checkpoint, target: Target) -> dict[str, str]:
     """The name under which the target stores each entry: without its role where that leaves it unlike the others."""
     bare = {name: name.removeprefix(next((r for r in ROLES if name.startswith(r)), "")) for name in checkpoint}
     times = Counter(bare.values())
-    taken = {key for key in bare.values() if times[key] == 1 and target.accepts(key)}
-    return {n: k if k in taken else _unused(n, taken, target) for n, k in bare.items()}
+    alone = {key for key in bare.values() if times[key] == 1 and target.accepts(key)}
+    taken = set(alone)
+    return {n: k if k in alone else _unused(n, taken, target) for n, k in bare.items()}
 
 
 def _unused(name: str, taken: set[str], target: Target) -> str:
