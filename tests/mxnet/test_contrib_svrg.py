@@ -60,9 +60,50 @@ def test_rejects_frequencies_that_are_no_positive_int(freq, error):
         module(freq)
 
 
-def test_refuses_training_states_that_would_not_hold_everything(tmp_path):
-    with pytest.raises(mx.MXNetError, match="epoch_end_callback"):
-        module().fit(data(), num_epoch=1, checkpoint=str(tmp_path))
+class Cut(Exception):
+    pass
+
+
+def trained(folder, cut=0, freq=2, contexts=1):
+    """The weights after four epochs, or after a cut and three."""
+    count = [0]
+
+    def after(_):
+        count[0] += 1
+        if count[0] == cut:
+            raise Cut
+
+    one = module(freq, contexts)
+    checkpoint = None if folder is None else mx.callback.TrainingCheckpoint(str(folder), batches=1)
+    options = {"optimizer": "adam", "initializer": mx.init.Xavier(), "batch_end_callback": after}
+    one.fit(data(), eval_metric="mse", num_epoch=4, checkpoint=checkpoint, **options)
+    return {name: value.asnumpy() for name, value in one.get_params()[0].items()}
+
+
+# in the middle of an epoch that began with new gradients over all data, and of one that did not
+@pytest.mark.parametrize("cut", [2, 5, 8])
+@pytest.mark.parametrize("contexts", [1, 2])
+def test_goes_on_from_training_states_with_the_same_bits(tmp_path, cut, contexts):
+    mx.random.seed(1)
+    wanted = trained(None, contexts=contexts)
+    mx.random.seed(1)
+    with pytest.raises(Cut):
+        trained(tmp_path, cut, contexts=contexts)
+    mx.random.seed(2)
+    found = trained(tmp_path, contexts=contexts)
+    for name, value in wanted.items():
+        np.testing.assert_array_equal(found[name], value, err_msg=name)
+
+
+def test_rejects_the_state_of_another_frequency_and_of_a_plain_module(tmp_path):
+    trained(tmp_path / "mine")
+    with pytest.raises(mx.MXNetError, match="update_freq: 2 in the state, 3 here"):
+        trained(tmp_path / "mine", freq=3)
+    plain = mx.mod.Module(network(), label_names=["lro_label"])
+    plain.fit(data(), eval_metric="mse", num_epoch=1, checkpoint=str(tmp_path / "plain"))
+    with pytest.raises(mx.MXNetError) as told:
+        module().fit(data(), eval_metric="mse", num_epoch=2, checkpoint=str(tmp_path / "plain"))
+    assert "kept array full:fc_weight: 1x3 float32 here, and not in the state" in str(told.value)
 
 
 def test_scores_and_takes_other_shapes():

@@ -144,6 +144,13 @@ class Module(BaseModule):
         """The modules that hold what is trained: itself."""
         return [self]
 
+    def kept_arrays(self) -> dict[str, list[Any]]:
+        """Arrays by name, of each device, that training keeps besides and changes in place: a state holds them too."""
+        return {}
+
+    def expect_kept_arrays(self) -> None:
+        """Be ready to get `kept_arrays` back from a state."""
+
     def save_optimizer_states(self, fname: str) -> None:
         """Save the optimizer's states, in MXNet's form."""
         self._require("optimizer_initialized")

@@ -54,12 +54,14 @@ def settings(optimizer: Any) -> dict[str, Any]:
 
 
 def network(part: Any) -> dict[str, Any]:
-    """What a network is: its computation, and shape and type of each parameter."""
+    """What a network is: its computation, and shape and type of each parameter and of what it keeps besides."""
     args, auxs = part._arg_params, part._aux_params
+    kept = {name: _described(row[0]) for name, row in part.kept_arrays().items()}
     return {
         "arguments": {n: _described(args[n]) for n in part._param_names},
         "auxiliary states": {n: _described(auxs[n]) for n in part._aux_names},
         "computation": _digest(part._symbol),
+        "kept arrays": kept,
     }
 
 
@@ -130,6 +132,7 @@ def take_own(part: Any) -> dict[str, Any]:
         "auxiliary": dict(zip(group.aux_names, (list(row) for row in group.aux_arrays), strict=True)),
         "states": [list(row) for row in group.state_arrays],
         "gradients": sums,
+        "kept": {name: list(row) for name, row in part.kept_arrays().items()},
         "residuals": dict(getattr(compression, "_residuals", {})),
     }
 
@@ -169,9 +172,11 @@ def _own_steps(part: Any, own: dict[str, Any]) -> Steps:
     group = part._exec_group
     rows = [(own["auxiliary"][n], row) for n, row in zip(group.aux_names, group.aux_arrays, strict=True)]
     rows += zip(own["states"], group.state_arrays, strict=True)
+    rows += [(own["kept"][name], row) for name, row in part.kept_arrays().items()]
     grads = dict(zip(group.param_names, group.grad_arrays or (), strict=False))
     rows += [(kept, grads[n]) for n, kept in own["gradients"].items() if n in grads]
-    steps = [_copying(kept[min(k, len(kept) - 1)], target) for kept, row in rows for k, target in enumerate(row)]
+    steps: Steps = [part.expect_kept_arrays]
+    steps += [_copying(kept[min(k, len(kept) - 1)], target) for kept, row in rows for k, target in enumerate(row)]
     compression = getattr(part._kvstore, "_compression", None)
     if compression is not None:
         steps.append(lambda: setattr(compression, "_residuals", own["residuals"]))

@@ -25,7 +25,8 @@ class SVRGModule(Module):
 
     As in MXNet 1.9.1 the gradients over all data add to a share of the last ones, 1 / number of batches, where the
     method would start from zero. Over several processes they are averaged, so that each step stays unbiased, and the
-    first step on several devices starts from the weights, where MXNet's starts from zeros.
+    first step on several devices starts from the weights, where MXNet's starts from zeros. Training states hold the
+    copy and the gradients over all data: `fit(checkpoint=...)` goes on to the bit.
 
     Args:
         symbol: the network with its loss.
@@ -112,6 +113,7 @@ class SVRGModule(Module):
                 for ctx in self._context
             ]
         super().init_optimizer(kvstore, optimizer, optimizer_params, force_init)
+        self.optimizer_settings = {**self.optimizer_settings, "update_freq": self.update_freq}
 
     def forward(self, data_batch: Any, is_train: bool | None = None) -> None:
         """Compute the outputs; in training also the copy's."""
@@ -155,8 +157,11 @@ class SVRGModule(Module):
         Args:
             train_data: batches; it is reset first, and is at its end afterwards.
         """
-        self._mod_aux.set_params(*self.get_params())
         train_data.reset()
+        self._compute_full_grads(train_data)
+
+    def _compute_full_grads(self, train_data: Any) -> None:
+        self._mod_aux.set_params(*self.get_params())
         count, pad, size = 0, 0, 1
         for batch in train_data:
             self._mod_aux.forward(batch, is_train=True)
@@ -183,21 +188,31 @@ class SVRGModule(Module):
         for one in self._param_dict:
             one[name] = total.as_in_context(one[name].context) / parts
 
-    def _epoch(self, epoch: int, train_data: Any, *args: Any, **kwargs: Any) -> Any:
-        if epoch % self.update_freq == 0:
-            self.update_full_grads(train_data)
-            train_data.reset()
-        return super()._epoch(epoch, train_data, *args, **kwargs)
+    def kept_arrays(self) -> dict[str, list[Any]]:
+        """The copy of the weights, and the gradients over all data."""
+        group = self._mod_aux._exec_group
+        rows = {f"copy:{n}": row for n, row in zip(group.param_names, group.param_arrays, strict=True)}
+        rows |= {f"copy:{n}": row for n, row in zip(group.aux_names, group.aux_arrays, strict=True)}
+        full = {f"full:{name}": [one[name] for one in self._param_dict] for name in self._param_dict[0]}
+        return {name: list(row) for name, row in (rows | full).items()}
 
-    def fit(self, *args: Any, **kwargs: Any) -> None:
-        """Train; arguments as of `Module.fit`, except `checkpoint`.
+    def expect_kept_arrays(self) -> None:
+        """Give the copy values, which the state's then replace."""
+        self._mod_aux.set_params(*self.get_params())
 
-        Raises:
-            UsageError: a training state is asked for, which would not hold the gradients over all data.
-        """
-        if kwargs.get("checkpoint") is not None:
-            raise UsageError(
-                "SVRGModule does not go on from training states",
-                fix="save at the end of epochs: epoch_end_callback=mx.callback.do_checkpoint(prefix)",
-            )
-        super().fit(*args, **kwargs)
+    def _epoch(
+        self,
+        epoch: int,
+        train_data: Any,
+        eval_metric: Any,
+        batch_end_callback: Any,
+        run: Any,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
+        # an epoch that goes on from its middle has the gradients that it began with
+        if epoch % self.update_freq == 0 and not run.batch:
+            run.reset(train_data)
+            self._compute_full_grads(train_data)
+            run.reset(train_data)
+        return super()._epoch(epoch, train_data, eval_metric, batch_end_callback, run, *args, **kwargs)
