@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 import torch
 
 from evergraph.engine.lowering import lower
+from evergraph.engine.lowering.batches import in_pieces, settle_allocator, split_batch
 from evergraph.engine.lowering.rewriting import redirect
 from evergraph.engine.openvino import accelerate, split
 from evergraph.engine.plan import Plan
@@ -67,8 +68,14 @@ def compile_program(
 
 def _on_torch(program: Program, precision: str, device: torch.device) -> Compiled:
     half = precision == "bfloat16"
-    lower(program, fuse=device.type == "cpu" and not half)
-    routine = Routine(program)
+    if device.type == "cpu" and not half:
+        settle_allocator()
+        pieces = split_batch(program)
+        if pieces is None:
+            return _lowered(program, fuse=True)
+        del program  # each part drops the weights that it has reordered
+        return in_pieces(pieces, _lowered(pieces.first, fuse=True), _lowered(pieces.rest, fuse=True))
+    routine = _lowered(program, fuse=False)
     if not half:
         return routine
 
@@ -77,6 +84,11 @@ def _on_torch(program: Program, precision: str, device: torch.device) -> Compile
             return [o.float() if o.dtype == torch.bfloat16 else o for o in routine(values)]
 
     return call
+
+
+def _lowered(program: Program, *, fuse: bool) -> Routine:
+    lower(program, fuse=fuse)
+    return Routine(program)
 
 
 def _on_openvino(

@@ -51,7 +51,8 @@ def _reorder_convolution() -> Callable[..., Any]:
     found = getattr(torch.ops.mkldnn, "_reorder_convolution_weight", None)
     if found is not None:
         return found.default
-    older: Any = torch._C._nn.mkldnn_reorder_conv2d_weight  # noqa: SLF001 - looked for, and tried, before it is used
+    builtin: Any = torch._C  # noqa: SLF001 - looked for, and tried, before it is used
+    older = builtin._nn.mkldnn_reorder_conv2d_weight  # noqa: SLF001
     return lambda weight, *place: older(weight.to_mkldnn(), *place)
 
 
