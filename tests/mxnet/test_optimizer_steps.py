@@ -83,3 +83,16 @@ def test_states_are_read_without_running_anything():
 def test_says_which_optimizers_there_are():
     with pytest.raises(ValueError, match="adam"):
         mx.optimizer.create("nope")
+
+
+@pytest.mark.parametrize(("name", "module"), [("groupadagrad", "contrib"), ("adam", "optimizer")])
+def test_states_name_the_class_where_mxnet_has_it(name, module):
+    updater = mx.optimizer.get_updater(mx.optimizer.create(name))
+    updater(0, mx.nd.ones((2, 2)), mx.nd.ones((2, 2)))
+    data = updater.get_states(dump_optimizer=True)
+    assert f"mxnet.optimizer.{module}".encode() in data
+    kind = type(updater.optimizer)
+    assert getattr(getattr(mx.optimizer, module), kind.__name__) is kind
+    other = mx.optimizer.get_updater(mx.optimizer.SGD())
+    other.set_states(data)
+    assert type(other.optimizer) is kind

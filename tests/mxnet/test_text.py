@@ -46,3 +46,16 @@ def test_reads_published_vectors_from_a_local_folder_only(tmp_path):
     assert made.idx_to_token == ["<unk>", "a"]
     with pytest.raises(mx.MXNetError, match="not downloaded"):
         mx.contrib.text.embedding.create("fasttext", pretrained_file_name="v.txt", embedding_root=str(tmp_path))
+
+
+def test_takes_the_names_of_published_vectors_where_they_lie(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    text = mx.contrib.text.embedding
+    folder = tmp_path / ".mxnet/embeddings/glove"
+    folder.mkdir(parents=True)
+    (folder / "glove.840B.300d.txt").write_text("a 1 2\nb 3 4\n")
+    assert text.get_pretrained_file_names() == {"glove": ["glove.840B.300d.txt"], "fasttext": []}
+    made = text.GloVe(init_unknown_vec=mx.nd.ones, vocabulary=mx.contrib.text.vocab.Vocabulary(Counter("b")))
+    assert made.idx_to_vec.asnumpy().tolist() == [[1, 1], [3, 4]]
+    with pytest.raises(KeyError, match="glove"):
+        text.get_pretrained_file_names("word2vec")

@@ -8,9 +8,10 @@ from evergraph.errors import UsageError, printable
 from evergraph.mxnet import ndarray as nd
 from evergraph.mxnet import optimizer as opt
 from evergraph.mxnet.context import cpu
+from evergraph.mxnet.kvstore_server import KVStoreServer
 from evergraph.stores import commit, open_source
 
-__all__ = ["KVStore", "KVStoreBase", "create", "exchange", "for_devices", "initialize"]
+__all__ = ["KVStore", "KVStoreBase", "KVStoreServer", "create", "exchange", "for_devices", "initialize"]
 
 
 class _StoreError(UsageError, AssertionError, ValueError):
@@ -40,6 +41,18 @@ class KVStoreBase:
 
     def pushpull(self, key: Any, value: Any, out: Any = None, priority: int = 0) -> None:
         """Sum values, and hand the sum out."""
+        raise NotImplementedError
+
+    def set_optimizer(self, optimizer: Any) -> None:
+        """Let the store change weights by an optimizer when gradients are pushed."""
+        raise NotImplementedError
+
+    def save_optimizer_states(self, fname: str, dump_optimizer: bool = False) -> None:
+        """Save the optimizer's states."""
+        raise NotImplementedError
+
+    def load_optimizer_states(self, fname: str) -> None:
+        """Take over an optimizer's states."""
         raise NotImplementedError
 
     @property

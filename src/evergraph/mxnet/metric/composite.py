@@ -40,14 +40,14 @@ class CompositeEvalMetric(EvalMetric):
             return ValueError(f"Metric index {index} is out of range 0 and {len(self.metrics)}")
         return self.metrics[index]
 
-    def update_dict(self, label: Mapping[str, Any], pred: Mapping[str, Any]) -> None:
+    def update_dict(self, labels: Mapping[str, Any], preds: Mapping[str, Any]) -> None:  # type: ignore[override]
         """Give labels and predictions, by name, to each metric."""
         if self.label_names is not None:
-            label = {k: v for k, v in label.items() if k in self.label_names}
+            labels = {k: v for k, v in labels.items() if k in self.label_names}
         if self.output_names is not None:
-            pred = {k: v for k, v in pred.items() if k in self.output_names}
+            preds = {k: v for k, v in preds.items() if k in self.output_names}
         for metric in self.metrics:
-            metric.update_dict(label, pred)
+            metric.update_dict(labels, preds)
 
     def update(self, labels: Any, preds: Any) -> None:
         """Give labels and predictions to each metric."""

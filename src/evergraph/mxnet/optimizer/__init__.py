@@ -7,7 +7,7 @@
 0.5
 """
 
-from evergraph.mxnet.optimizer import base as optimizer
+from evergraph.mxnet.optimizer import contrib, optimizer
 from evergraph.mxnet.optimizer.adaptive import (
     FTML,
     AdaDelta,
@@ -47,6 +47,7 @@ __all__ = [
     "Test",
     "Updater",
     "ccSGD",
+    "contrib",
     "create",
     "get_updater",
     "optimizer",

@@ -116,10 +116,15 @@ def _walk(value: Any, kind: type, change: Callable[[Any], Any]) -> Any:
 def states_to_bytes(states: dict[Any, Any], optimizer: Optimizer | None = None) -> bytes:
     """States, and the optimizer where it is given, as a `.states` file."""
     tensors = _walk(states, Array, to_tensor)
-    record = None if optimizer is None else _record(optimizer, "mxnet.optimizer.optimizer")
+    record = None if optimizer is None else _record(optimizer, _home(optimizer))
     checkpoint = from_states(tensors, record)
     (file,) = MXNetStates().plan(checkpoint, locate("memory://states")).files
     return b"".join(p if isinstance(p, bytes) else bytes(p.read()) for p in file.pieces())
+
+
+def _home(optimizer: Optimizer) -> str:
+    """MXNet's module of an optimizer."""
+    return "mxnet.optimizer.contrib" if type(optimizer).__name__ == "GroupAdaGrad" else "mxnet.optimizer.optimizer"
 
 
 _PLAIN = (str, int, float, bool, bytes, type(None), list, tuple, dict)

@@ -17,6 +17,7 @@ import numpy as np
 
 from evergraph.errors import UsageError, printable
 from evergraph.mxnet.base import data_dir
+from evergraph.mxnet.io import DataIter
 from evergraph.stores import commit, open_source
 
 __all__ = [
@@ -128,7 +129,7 @@ def discard_stderr() -> Iterator[None]:
         os.close(nowhere)
 
 
-class DummyIter:
+class DummyIter(DataIter):
     """Gives the first batch of an iterator for ever.
 
     Args:
@@ -136,22 +137,16 @@ class DummyIter:
     """
 
     def __init__(self, real_iter: Any) -> None:
+        super().__init__(real_iter.batch_size)
         self.real_iter = real_iter
         self.provide_data, self.provide_label = real_iter.provide_data, real_iter.provide_label
-        self.batch_size = real_iter.batch_size
         self.the_batch = next(real_iter)
-
-    def __iter__(self) -> "DummyIter":
-        return self
 
     def next(self) -> Any:
         """The batch."""
         return self.the_batch
 
     __next__ = next
-
-    def reset(self) -> None:
-        """Start again, which changes nothing."""
 
 
 def download(

@@ -11,7 +11,22 @@ from evergraph.mxnet import ndarray as nd
 from evergraph.mxnet import registry
 from evergraph.mxnet.contrib.text.vocab import Vocabulary
 
-__all__ = ["CompositeEmbedding", "CustomEmbedding", "FastText", "GloVe", "create", "register"]
+__all__ = [
+    "CompositeEmbedding",
+    "CustomEmbedding",
+    "FastText",
+    "GloVe",
+    "create",
+    "get_pretrained_file_names",
+    "register",
+]
+
+
+_ROOT = os.path.join("~", ".mxnet", "embeddings")
+
+
+class _NameError(UsageError, KeyError):
+    """A name that no embedding has."""
 
 
 class _TokenEmbedding(Vocabulary):
@@ -88,6 +103,26 @@ def create(embedding_name: str, **kwargs: Any) -> Any:
     return registry.get_create_func(_TokenEmbedding, "token embedding")(embedding_name, **kwargs)
 
 
+def get_pretrained_file_names(embedding_name: str | None = None) -> Any:
+    """Names of the published vectors that lie in `~/.mxnet/embeddings`: a list, or lists by embedding's name.
+
+    Args:
+        embedding_name: `glove` or `fasttext`; all where not given.
+
+    Raises:
+        KeyError: there is no such embedding.
+    """
+    known = {k.__name__.lower(): k for k in (GloVe, FastText)}
+    if embedding_name is None:
+        return {name: get_pretrained_file_names(name) for name in known}
+    if embedding_name.lower() not in known:
+        raise _NameError(
+            f"Cannot find embedding_name {printable(embedding_name)}", expected=", ".join(known), found=embedding_name
+        )
+    folder = os.path.expanduser(os.path.join(_ROOT, embedding_name.lower()))
+    return sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+
+
 class CustomEmbedding(_TokenEmbedding):
     """Vectors of a text file: in each line a token and its numbers.
 
@@ -95,7 +130,7 @@ class CustomEmbedding(_TokenEmbedding):
         pretrained_file_path: path of the file.
         elem_delim: what stands between the token and the numbers.
         encoding: of the file.
-        init_unknown_vec: makes the unknown token's vector where the file has none; None gives zeros.
+        init_unknown_vec: makes the unknown token's vector where the file has none.
         vocabulary: keep its tokens only.
         **kwargs: unknown_token and reserved_tokens.
 
@@ -109,7 +144,7 @@ class CustomEmbedding(_TokenEmbedding):
         pretrained_file_path: str,
         elem_delim: str = " ",
         encoding: str = "utf8",
-        init_unknown_vec: Any = None,
+        init_unknown_vec: Any = nd.zeros,
         vocabulary: Vocabulary | None = None,
         **kwargs: Any,
     ) -> None:
@@ -165,24 +200,36 @@ class CompositeEmbedding(_TokenEmbedding):
 class _LocalEmbedding(CustomEmbedding):
     """Published vectors from a folder of local files; nothing is downloaded."""
 
-    def __init__(self, pretrained_file_name: str, embedding_root: str = "", **kwargs: Any) -> None:
+    _usual = ""
+
+    def __init__(
+        self,
+        pretrained_file_name: str = "",
+        embedding_root: str = _ROOT,
+        init_unknown_vec: Any = nd.zeros,
+        vocabulary: Vocabulary | None = None,
+        **kwargs: Any,
+    ) -> None:
         name = type(self).__name__.lower()
-        root = embedding_root or os.path.join("~", ".mxnet", "embeddings")
-        path = os.path.expanduser(os.path.join(root, name, pretrained_file_name))
+        path = os.path.expanduser(os.path.join(embedding_root, name, pretrained_file_name or self._usual))
         if not os.path.isfile(path):
             raise StoreError(
                 "the embedding is not on this machine, and is not downloaded",
                 where=printable(path),
                 fix="put the file there, or pass its path to CustomEmbedding",
             )
-        super().__init__(path, **kwargs)
+        super().__init__(path, init_unknown_vec=init_unknown_vec, vocabulary=vocabulary, **kwargs)
 
 
 @register
 class GloVe(_LocalEmbedding):
-    """Vectors of GloVe, from `embedding_root/glove/pretrained_file_name`."""
+    """Vectors of GloVe, from `embedding_root/glove/pretrained_file_name`; `glove.840B.300d.txt` where not given."""
+
+    _usual = "glove.840B.300d.txt"
 
 
 @register
 class FastText(_LocalEmbedding):
-    """Vectors of fastText, from `embedding_root/fasttext/pretrained_file_name`."""
+    """Vectors of fastText, from `embedding_root/fasttext/pretrained_file_name`; `wiki.simple.vec` where not given."""
+
+    _usual = "wiki.simple.vec"
