@@ -1,5 +1,6 @@
 """Blocks: layers and networks as Python objects that hold their parameters and children."""
 
+import importlib
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -9,13 +10,18 @@ import numpy as np
 
 from evergraph.errors import collect, printable
 from evergraph.mxnet import ndarray as nd
+from evergraph.mxnet._later import later
 from evergraph.mxnet.gluon.errors import BlockTypeError, BlockValueError, ParameterFitError
+from evergraph.mxnet.gluon.model_files import load_model, save_model
 from evergraph.mxnet.gluon.parameter import Parameter
 from evergraph.mxnet.gluon.parameter_dict import ParameterDict
 from evergraph.mxnet.gluon.scope import BlockScope
+from evergraph.mxnet.gluon.summary import summarize
 from evergraph.mxnet.gluon.utils import HookHandle
 
 __all__ = ["Block", "indented"]
+
+__getattr__ = later(__name__, "evergraph.mxnet.gluon.hybrid", "evergraph.mxnet.gluon.symbol_block")
 
 
 def indented(text: str, spaces: int = 2) -> str:
@@ -256,6 +262,43 @@ class Block:
         """Run the hybrid blocks inside as graphs from now on, or not."""
         for child in self._children.values():
             child.hybridize(active, **kwargs)
+
+    def register_op_hook(self, callback: Callable[..., Any], monitor_all: bool = False) -> None:
+        """Show every operator's outputs of the hybridized blocks inside to `callback(name, operator, array)`.
+
+        Args:
+            callback: takes the output's name and the operator's, both as bytes as MXNet gives them, and the array.
+            monitor_all: whether inputs are shown too.
+        """
+        for child in self._children.values():
+            child.register_op_hook(callback, monitor_all)
+
+    def summary(self, *inputs: Any) -> None:
+        """Print the layers that run for these inputs, the shapes of their outputs and their numbers of parameters.
+
+        Raises:
+            AssertionError: a block inside is hybridized.
+
+        >>> from evergraph.mxnet.gluon import nn
+        >>> net = nn.Dense(4, in_units=3); net.initialize(); net.summary(nd.ones((2, 3)))  # doctest: +ELLIPSIS
+        ---...
+                     Dense-1                                     (2, 4)              16
+        ===...
+        """
+        row = importlib.import_module("evergraph.mxnet.gluon.nn.containers")
+        print(summarize(self, inputs, (row.Sequential, row.HybridSequential)))
+
+    def save(self, prefix: str) -> None:
+        """Write the structure and the parameters, `prefix-model.json` and `prefix-model.params`."""
+        save_model(self, prefix)
+
+    def load(self, prefix: str) -> None:
+        """Take the parameters that `save` wrote for a block of the same structure, and hybridize what was.
+
+        Raises:
+            ValueError: the structures differ.
+        """
+        load_model(self, prefix)
 
     # ---- running
 

@@ -1,6 +1,6 @@
 """A symbol as a function of arrays: what hybridized blocks run, recorded for gradients like any operator."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -32,6 +32,26 @@ class CachedOp:
         self.symbol = symbol
         self.arguments, self.auxiliary = symbol.list_arguments(), symbol.list_auxiliary_states()
         self._plans: dict[Any, Plan] = {}
+        self._hook: Callable[[str, Any], None] | None = None
+        self._hook_all = False
+
+    def register_op_hook(self, callback: Callable[[bytes, bytes, Any], Any] | None, monitor_all: bool = False) -> None:
+        """Show every operator's outputs to `callback(name, operator, array)` from now on; None for no one.
+
+        Args:
+            callback: takes the output's name and the operator's as bytes, and the array.
+            monitor_all: whether inputs are shown too.
+        """
+        operators = {n.name: n.op for n in self.symbol.graph.nodes if n.op != "null"}
+
+        def show(name: str, value: Any) -> None:
+            owner = name
+            while owner and owner not in operators:
+                owner = owner.rpartition("_")[0]
+            if owner and callback is not None:
+                callback(name.encode(), operators[owner].encode(), wrap(value, self._ctx))
+
+        self._hook, self._hook_all = None if callback is None else show, monitor_all
 
     def __call__(self, arrays: Mapping[str, Any]) -> list[Any]:
         """The outputs for these arrays, by name of argument and auxiliary state."""
@@ -42,7 +62,12 @@ class CachedOp:
         count = len(self.arguments)
         tracked = recording and any(_tracks(v) for v in values)
         with torch.set_grad_enabled(tracked):
-            found = self._plan(ctx, values)(values[:count], [a._data for a in given[count:]])
+            plan, states = self._plan(ctx, values), [a._data for a in given[count:]]
+            if self._hook is None:
+                found = plan(values[:count], states)
+            else:
+                self._ctx = ctx
+                found = plan.observe(values[:count], states, self._hook, self._hook_all)
         return [wrap(own(r, values), ctx) for r in found]
 
     def _plan(self, ctx: Any, values: Sequence[Any]) -> Plan:

@@ -43,6 +43,7 @@ class HybridBlock(Block):
         self._in_format: Any = None
         self._out_format: Any = None
         self._active = False
+        self._op_hook: tuple[Any, bool] | None = None
         self._flags: dict[str, Any] = {}
         super().__init__(prefix, params)
 
@@ -76,6 +77,17 @@ class HybridBlock(Block):
         self._active, self._flags = active, kwargs
         self._clear_cached_op()
         super().hybridize(active, **kwargs)
+
+    def register_op_hook(self, callback: Callable[..., Any], monitor_all: bool = False) -> None:
+        """Show every operator's outputs to `callback(name, operator, array)` while this block runs as a graph.
+
+        Args:
+            callback: takes the output's name and the operator's, both as bytes as MXNet gives them, and the array.
+            monitor_all: whether inputs are shown too.
+        """
+        self._op_hook = callback, monitor_all
+        if self._cached_op is not None:
+            self._cached_op.register_op_hook(callback, monitor_all)
 
     def cast(self, dtype: Any) -> None:
         """Change the element type of all parameters."""
@@ -152,6 +164,8 @@ class HybridBlock(Block):
         if self._cached_op is None:
             self._complete(params, args)
             self._cached_op = CachedOp(out)
+            if self._op_hook is not None:
+                self._cached_op.register_op_hook(*self._op_hook)
         arrays = {i.name: a for i, a in zip(inputs, given, strict=True)}
         try:
             arrays.update({n: p.data(ctx) for n, p in params.items()})

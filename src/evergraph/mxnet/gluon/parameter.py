@@ -8,6 +8,7 @@ import numpy as np
 
 from evergraph.errors import printable
 from evergraph.mxnet import autograd
+from evergraph.mxnet._later import later
 from evergraph.mxnet._state import STATE
 from evergraph.mxnet.context import Context, cpu, current_context
 from evergraph.mxnet.gluon.errors import (
@@ -23,6 +24,8 @@ from evergraph.mxnet.ndarray.base import Array
 from evergraph.mxnet.symbol import Symbol, var
 
 __all__ = ["Constant", "DeferredInitializationError", "Parameter", "shape_is_known", "tensor_types"]
+
+__getattr__ = later(__name__, "evergraph.mxnet.gluon.parameter_dict")
 
 tensor_types = (Symbol, NDArray)
 

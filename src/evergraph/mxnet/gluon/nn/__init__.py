@@ -5,6 +5,7 @@ from evergraph.mxnet.gluon.hybrid import HybridBlock
 from evergraph.mxnet.gluon.nn.activations import ELU, GELU, SELU, Activation, LeakyReLU, PReLU, SiLU, Swish
 from evergraph.mxnet.gluon.nn.basic_layers import (
     BatchNorm,
+    BatchNormReLU,
     Concatenate,
     Dense,
     Dropout,
@@ -50,6 +51,7 @@ __all__ = [
     "AvgPool2D",
     "AvgPool3D",
     "BatchNorm",
+    "BatchNormReLU",
     "Block",
     "Concatenate",
     "Conv1D",

@@ -4,11 +4,13 @@ from typing import Any
 
 import numpy as np
 
+from evergraph.mxnet._later import later
 from evergraph.mxnet.gluon.hybrid import HybridBlock
 from evergraph.mxnet.gluon.nn.activations import Activation
 
 __all__ = [
     "BatchNorm",
+    "BatchNormReLU",
     "Concatenate",
     "Dense",
     "Dropout",
@@ -21,6 +23,8 @@ __all__ = [
     "LayerNorm",
     "SyncBatchNorm",
 ]
+
+__getattr__ = later(__name__, "evergraph.mxnet.gluon.nn.containers", "evergraph.mxnet.gluon.block")
 
 
 class Dense(HybridBlock):
@@ -200,6 +204,41 @@ class BatchNorm(_BatchNorm):
             scale,
             use_global_stats,
             False,
+            beta_initializer,
+            gamma_initializer,
+            running_mean_initializer,
+            running_variance_initializer,
+            in_channels,
+            **kwargs,
+        )
+
+
+class BatchNormReLU(_BatchNorm):
+    """Batch normalization and what is above zero of it; arguments as those of `BatchNorm`."""
+
+    def __init__(
+        self,
+        axis: int = 1,
+        momentum: float = 0.9,
+        epsilon: float = 1e-5,
+        center: bool = True,
+        scale: bool = True,
+        use_global_stats: bool = False,
+        beta_initializer: Any = "zeros",
+        gamma_initializer: Any = "ones",
+        running_mean_initializer: Any = "zeros",
+        running_variance_initializer: Any = "ones",
+        in_channels: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            axis,
+            momentum,
+            epsilon,
+            center,
+            scale,
+            use_global_stats,
+            True,
             beta_initializer,
             gamma_initializer,
             running_mean_initializer,

@@ -3,12 +3,15 @@
 from typing import Any
 
 from evergraph.mxnet import ndarray as nd
+from evergraph.mxnet._later import later
 from evergraph.mxnet.gluon.block import Block
 from evergraph.mxnet.gluon.hybrid import HybridBlock
 from evergraph.mxnet.gluon.nn import LeakyReLU
 from evergraph.mxnet.gluon.rnn.sequences import begin_states, formatted, masked
 
 __all__ = ["GRUCell", "HybridRecurrentCell", "LSTMCell", "RNNCell", "RecurrentCell"]
+
+__getattr__ = later(__name__, "evergraph.mxnet.gluon.rnn.combined")
 
 
 class RecurrentCell(Block):
