@@ -58,7 +58,7 @@ def encode(image: np.ndarray, form: str = ".jpg", quality: int = 95) -> bytes:
     Args:
         image: uint8, (height, width[, 1, 3 or 4]), in the order red, green, blue.
         form: `.jpg`, `.jpeg` or `.png`.
-        quality: of JPEG 1 to 100; of PNG the compression, 0 to 9.
+        quality: of JPEG 1 to 100; of PNG the compression, 0 to 9, where more counts as 9, as in OpenCV.
 
     Raises:
         UsageError: another form, or no image.
@@ -81,5 +81,6 @@ def encode(image: np.ndarray, form: str = ".jpg", quality: int = 95) -> bytes:
         flat = flat[..., :3]
     out = io.BytesIO()
     extra = {"subsampling": 2} if chosen[0] == "JPEG" else {}
+    quality = quality if chosen[0] == "JPEG" else min(quality, 9)
     Image.fromarray(np.ascontiguousarray(flat)).save(out, chosen[0], **{chosen[1]: quality}, **extra)
     return out.getvalue()

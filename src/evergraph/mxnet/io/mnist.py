@@ -15,12 +15,22 @@ from evergraph.mxnet.io.batch import DataBatch
 from evergraph.mxnet.io.native import MXDataIter, numeric_type
 from evergraph.mxnet.io.positions import DIGITS, register
 
-__all__ = ["MNISTIter"]
+__all__ = ["MNISTIter", "read_idx"]
 
 _UNUSED = ("silent", "prefetch_buffer", "ctx", "input_flat")
 
 
-def _read(path: str, axes: int) -> np.ndarray:
+def read_idx(path: str, axes: int) -> np.ndarray:
+    """The bytes of an idx file as an array.
+
+    Args:
+        path: the file; the same with `.gz` where it does not exist.
+        axes: how many axes the array has.
+
+    Raises:
+        StoreError: the file cannot be read.
+        DamagedError: it is no idx file of bytes, or breaks off.
+    """
     try:
         found = Path(path)
         data = (found if found.exists() else Path(f"{path}.gz")).read_bytes()
@@ -84,7 +94,7 @@ class MNISTIter(MXDataIter):
                 expected="part_index below num_parts, batch_size of at least 1",
                 found=", ".join(unknown) or f"part {part_index} of {num_parts}, batch_size {batch_size}",
             )
-        images, labels = _read(image, 3), _read(label, 1)
+        images, labels = read_idx(image, 3), read_idx(label, 1)
         if len(images) != len(labels):
             raise DamagedError("there are not as many labels as images", expected=len(images), found=len(labels))
         begin, end = (int(len(images) / num_parts * i) for i in (part_index, part_index + 1))

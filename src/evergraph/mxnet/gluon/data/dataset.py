@@ -1,11 +1,15 @@
 """Data sets: samples by number."""
 
+import os
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from evergraph.mxnet.gluon.errors import ParameterFitError
+from evergraph.mxnet import recordio
+from evergraph.mxnet.gluon.data.sampler import Sampler
+from evergraph.mxnet.gluon.errors import BlockTypeError, ParameterFitError
 
-__all__ = ["ArrayDataset", "Dataset", "SimpleDataset"]
+__all__ = ["ArrayDataset", "Dataset", "RecordFileDataset", "SimpleDataset"]
 
 
 class Dataset:
@@ -36,6 +40,16 @@ class Dataset:
     def take(self, count: int | None) -> "Dataset":
         """The first samples."""
         return SimpleDataset([self[i] for i in range(len(self) if count is None else min(count, len(self)))])
+
+    def sample(self, sampler: Any) -> "Dataset":
+        """The samples that a sampler names, in its order.
+
+        Raises:
+            TypeError: it is no sampler.
+        """
+        if not isinstance(sampler, Sampler):
+            raise BlockTypeError("Invalid sampler type: Expected a gluon.data.Sampler", found=type(sampler).__name__)
+        return SimpleDataset([self[i] for i in sampler])
 
     def transform(self, fn: Callable[..., Any], lazy: bool = True) -> "Dataset":
         """What a function makes of each sample; when it is read, or at once."""
@@ -99,3 +113,31 @@ class ArrayDataset(Dataset):
 
     def __getitem__(self, idx: int) -> Any:
         return self._data[0][idx] if len(self._data) == 1 else tuple(each[idx] for each in self._data)
+
+
+class RecordFileDataset(Dataset):
+    """The records of a record file, as bytes.
+
+    Args:
+        filename: path of the .rec file; the .idx file lies beside it.
+    """
+
+    def __init__(self, filename: str) -> None:
+        self.filename = filename
+        self.idx_file = os.path.splitext(filename)[0] + ".idx"
+        self._record = recordio.MXIndexedRecordIO(self.idx_file, filename, "r")
+        self._reading = threading.Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in self.__dict__.items() if k != "_reading"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ = {**state, "_reading": threading.Lock()}
+
+    def __getitem__(self, idx: int) -> Any:
+        # batches are made by threads, which share the file's position
+        with self._reading:
+            return self._record.read_idx(self._record.keys[idx])
+
+    def __len__(self) -> int:
+        return len(self._record.keys)
