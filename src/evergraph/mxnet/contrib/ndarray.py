@@ -1,0 +1,15 @@
+"""`mx.contrib.nd`: the functions of `mx.nd.contrib` by their older home."""
+
+from typing import Any
+
+from evergraph.mxnet.ndarray import contrib
+
+__all__: list[str] = []
+
+
+def __getattr__(name: str) -> Any:
+    return getattr(contrib, name)
+
+
+def __dir__() -> list[str]:
+    return dir(contrib)
