@@ -146,7 +146,7 @@ def convert(
 def target_format(target: Location, checkpoint: Checkpoint) -> Any:
     """The format that a target's name asks for; a name without an ending is a prefix where there is a graph."""
     try:
-        return by_target(target)
+        return by_target(target, checkpoint.format)
     except UsageError:
         if checkpoint.graph is None or "." in target.basename:
             raise

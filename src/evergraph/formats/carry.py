@@ -21,7 +21,7 @@ from evergraph.graph import Graph, parse, to_json
 from evergraph.tensors import CSR, DENSE, DTYPES, MAP, NONE, ROW_SPARSE, TEXT, Computed, Held, Tensor
 from evergraph.tensors.shapes import impossible
 
-__all__ = ["CARRY", "KEY", "Carried", "Target", "describe", "known", "restore"]
+__all__ = ["CARRY", "KEY", "Carried", "Target", "describe", "encodable", "known", "restore"]
 
 KEY = "evergraph"
 """The name under which a target keeps the manifest."""
@@ -91,6 +91,15 @@ def known(checkpoint: Checkpoint, name: str) -> Mapping[str, Any]:
     if checkpoint.format == name:
         return checkpoint.details
     return checkpoint.details.get("carried", _NOTHING).get(name, _NOTHING)
+
+
+def encodable(name: str) -> bool:
+    """Whether a name has bytes to be written as; half of a UTF-16 pair, which JSON can say, has none."""
+    try:
+        name.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def describe(checkpoint: Checkpoint, target: Target, carry: bool = True) -> Carried:

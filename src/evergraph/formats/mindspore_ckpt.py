@@ -8,7 +8,7 @@ from typing import Any
 from evergraph.checkpoint import Checkpoint
 from evergraph.errors import IntegrityError, UsageError, printable
 from evergraph.formats.base import File, Format, Layout, Piece
-from evergraph.formats.carry import CARRY, Target, describe, known, restore
+from evergraph.formats.carry import CARRY, Target, describe, encodable, known, restore
 from evergraph.formats.mindspore_encryption import (
     MODES,
     Cipher,
@@ -36,7 +36,7 @@ _TARGET = Target(
     "a MindSpore checkpoint",
     {ours: ours for ours in TYPES.values()},
     frozenset((DENSE, TEXT, MAP)),
-    accepts=lambda name: name != MANIFEST,
+    accepts=lambda name: name != MANIFEST and encodable(name),
 )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from evergraph.checkpoint import Checkpoint
 from evergraph.errors import DamagedError, UsageError, collect, printable
 from evergraph.formats.base import File, Format, Layout, Piece
-from evergraph.formats.carry import known
+from evergraph.formats.carry import encodable, known
 from evergraph.formats.cursor import Cursor
 from evergraph.stores import Location, Source
 from evergraph.tensors import CSR, DENSE, DTYPES, NONE, ROW_SPARSE, Extent, Held, Tensor
@@ -97,6 +97,8 @@ class MXNetParams(Format):
         records, names, losses = [], [], []
         for name, tensor in checkpoint.items():
             record, loss = array_record(tensor, version)
+            if not encodable(name):
+                record, loss = [], "no file can hold half of a UTF-16 pair as a name"
             if record:
                 records.append(record)
                 names.append(name)

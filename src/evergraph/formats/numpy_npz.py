@@ -11,7 +11,7 @@ from typing import Any
 from evergraph.checkpoint import Checkpoint
 from evergraph.errors import DamagedError, EvergraphError, UsageError, collect, printable
 from evergraph.formats.base import File, Format, Layout
-from evergraph.formats.carry import CARRY, Target, describe, restore
+from evergraph.formats.carry import CARRY, Target, describe, encodable, restore
 from evergraph.formats.npy_header import MAGIC, MAX_HEADER, element_type, parse_header, render_header
 from evergraph.formats.pickle_numpy import reordered
 from evergraph.formats.tree import ALONE
@@ -37,7 +37,7 @@ TARGET = Target(
     {n: n for n in DTYPES if n not in ("int4", "hifloat8", "float8_e4m3fn", "float8_e5m2", "str")}
     | {"int4": "int8", "hifloat8": "uint8", "float8_e4m3fn": "uint8", "float8_e5m2": "uint8"},
     storages=frozenset((DENSE, ROW_SPARSE, CSR)),
-    accepts=lambda name: bool(name) and name != MANIFEST and "\0" not in name,
+    accepts=lambda name: bool(name) and name != MANIFEST and "\0" not in name and encodable(name),
 )
 
 

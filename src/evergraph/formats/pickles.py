@@ -198,7 +198,7 @@ class MXNetStates(MXNetPickle):
 
     name = "mxnet-states"
     title = "an MXNet optimizer state file"
-    suffixes = (".states",)
+    suffixes = (".states", *MXNetPickle.suffixes)
 
     def recognise(self, head: bytes, source: Source) -> bool:
         """Never: `MXNetPickle` looks inside and decides."""

@@ -81,8 +81,12 @@ def by_content(source: Source) -> Format:
     raise explain(head, source)
 
 
-def by_target(target: Location) -> Format:
+def by_target(target: Location, own: str = "") -> Format:
     """The format that a target's name asks for.
+
+    Args:
+        target: where to write.
+        own: name of the format that the content came from: of several with the same ending, it is taken.
 
     Raises:
         UsageError: no format has this ending.
@@ -96,4 +100,4 @@ def by_target(target: Location) -> Format:
             expected=", ".join(sorted({s for n in FORMATS for s in by_name(n).suffixes})),
             fix="name the format with --to, or to= in Python",
         )
-    return max(candidates, key=lambda c: len(c[0]))[1]
+    return max(candidates, key=lambda c: (len(c[0]), c[1].name == own))[1]

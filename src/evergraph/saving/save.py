@@ -1,19 +1,23 @@
 """Saves a checkpoint: plan, say what would be lost, stream, check, make visible."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from evergraph.checkpoint import Checkpoint
-from evergraph.errors import ConversionError, StoreError, collect
+from evergraph.errors import ConversionError, EvergraphError, StoreError, UsageError, collect, printable
 from evergraph.formats import File, Layout, by_name, by_target
 from evergraph.saving.checksums import SUFFIX, Hasher, checksums, labelled, manifest, read_manifest
 from evergraph.stores import Location, Sink, Source, Transaction, locate
+from evergraph.tensors import Tensor
 
 __all__ = ["save", "sidecar", "write_layout"]
 
+_LIST: Mapping[str, Any] = MappingProxyType({"named": False})
+
 
 def save(
-    checkpoint: Checkpoint | Mapping[str, Any],
+    checkpoint: Checkpoint | Mapping[str, Any] | Sequence[Any],
     uri: object,
     *,
     to: str | None = None,
@@ -24,7 +28,7 @@ def save(
     """Save a checkpoint atomically and durably; whatever fails, the old content of `uri` stays.
 
     Args:
-        checkpoint: a checkpoint, or a mapping from names to tensors or arrays.
+        checkpoint: a checkpoint, a mapping from names to tensors or arrays, or a list of them, whose names are numbers.
         uri: where to; its ending names the format where `to` does not.
         to: name of the format.
         lossy: go on where the target cannot carry everything.
@@ -38,6 +42,7 @@ def save(
     Raises:
         ConversionError: listing what the target cannot carry, unless `lossy`.
         StoreError: naming the step that failed.
+        UsageError: what is given is no arrays under names, listing each that is none.
 
     >>> import numpy as np, tempfile, os
     >>> path = os.path.join(tempfile.mkdtemp(), "w.params")
@@ -45,8 +50,8 @@ def save(
     1
     """
     target = locate(uri)
-    found = checkpoint if isinstance(checkpoint, Checkpoint) else Checkpoint(checkpoint)
-    form = by_name(to) if to is not None else by_target(target)
+    found = checkpoint if isinstance(checkpoint, Checkpoint) else _gathered(checkpoint)
+    form = by_name(to) if to is not None else by_target(target, found.format)
     layout = form.plan(found, target, **options)
     if not lossy:
         collect(
@@ -61,6 +66,31 @@ def save(
     read_back = form.read if len(layout.files) == 1 and "enc_key" not in options else None
     write_layout(layout, found, beside, form.name, read_back)
     return layout
+
+
+def _gathered(given: Any) -> Checkpoint:
+    """Arrays that a program holds, as a checkpoint."""
+    details: dict[str, Any] = {}
+    if isinstance(given, (list, tuple)):
+        # MXNet's files have a form of their own for lists; other formats know numbers as names
+        given, details = {str(i): array for i, array in enumerate(given)}, {"carried": {"mxnet-params": _LIST}}
+    if not isinstance(given, Mapping):
+        fix = "for a torch module, give its state_dict()" if hasattr(given, "state_dict") else None
+        raise UsageError(
+            "this is no checkpoint",
+            expected="a Checkpoint, a mapping from names to arrays, or a list of arrays",
+            found=type(given).__name__,
+            fix=fix,
+        )
+    wrong = [f"{printable(name)} ({type(name).__name__}) is no name" for name in given if not isinstance(name, str)]
+    tensors = {}
+    for name, array in given.items():
+        try:
+            tensors[name] = array if isinstance(array, Tensor) else Tensor.of(array)
+        except (TypeError, ValueError, EvergraphError) as error:
+            wrong.append(f"{printable(name)}: {error.what if isinstance(error, EvergraphError) else error}")
+    collect(UsageError, "what shall be saved is no arrays under names", wrong)
+    return Checkpoint(tensors, details=details)
 
 
 def sidecar(target: Location) -> Location:

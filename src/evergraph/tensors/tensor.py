@@ -75,8 +75,12 @@ class Tensor:
         else:
             array = value if isinstance(value, np.ndarray) else np.asarray(value)
         kind = dtype(array.dtype)
-        if kind == "str":
+        if kind == "str" and array.ndim == 0:
             return cls.text(str(array), details)
+        if kind == "str":
+            raise FormatError(
+                "an array of texts is no tensor", found=f"shape {array.shape}", fix="give each text a name"
+            )
         if not array.dtype.isnative and array.dtype.byteorder == ">":
             array = array.astype(array.dtype.newbyteorder("<"))
         flat = np.ascontiguousarray(array).reshape(-1).view(np.uint8) if array.size else b""
