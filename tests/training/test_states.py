@@ -4,6 +4,7 @@ import errno
 import json
 import logging
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from torch.utils.data import DataLoader, TensorDataset
 
 import evergraph as eg
 import evergraph.mxnet as mx
@@ -217,6 +220,9 @@ def test_rejects_stores_that_keep_weights_where_nobody_sees_them(tmp_path):
 
         def broadcast(self, *args, **rest):
             self._inner.broadcast(*args, **rest)
+
+        def set_optimizer(self, optimizer):
+            self._inner.set_optimizer(optimizer)
 
     with pytest.raises(UsageError, match="keeps weights of its own"):
         fit(tmp_path, 1, kvstore=Far())
@@ -577,6 +583,57 @@ def test_what_iterators_draw_is_drawn_again(tmp_path, kind, after):
 
     wanted = fit(None, 3, data=data())
     broken_off(tmp_path, after=after, epochs=3, data=data(), asked={"batches": 1})
+    assert_same(fit(tmp_path, 3, data=data(), seed=7), wanted)
+
+
+class Draws(Plain):
+    """Draws with a generator of its own, at the beginning of a pass and with each batch."""
+
+    def __init__(self, draw):
+        super().__init__(6)
+        self.draws = [draw]
+
+    def number(self):
+        draw = self.draws[0]
+        if isinstance(draw, torch.Generator):
+            return torch.rand((), generator=draw).item()
+        return draw.random() if hasattr(draw, "random") else draw.random_sample()
+
+    def reset(self):
+        super().reset()
+        self.offset = self.number()
+
+    def next(self):
+        batch = super().next()
+        return mx.io.DataBatch([batch.data[0] + self.offset + self.number()], batch.label, 0)
+
+
+OWN_DRAWS = {
+    "python": lambda: Draws(random.Random(3)),
+    "numpy": lambda: Draws(np.random.default_rng(3)),
+    "numpy-mt19937": lambda: Draws(np.random.Generator(np.random.MT19937(3))),
+    "numpy-old": lambda: Draws(np.random.RandomState(3)),
+    "torch": lambda: Draws(torch.Generator().manual_seed(3)),
+    "loader": lambda: DataLoader(
+        TensorDataset(torch.from_numpy(ROWS), torch.from_numpy(CLASSES)),
+        4,
+        shuffle=True,
+        generator=torch.Generator().manual_seed(3),
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", OWN_DRAWS)
+def test_what_iterators_draw_from_generators_of_their_own_is_drawn_again(tmp_path, kind):
+    def data():
+        found = OWN_DRAWS[kind]()
+        if isinstance(found, Draws):
+            found.reset()
+        return found
+
+    wanted = fit(None, 3, data=data())
+    broken_off(tmp_path, after=9, epochs=3, data=data(), asked={"batches": 1})
+    broken_off(tmp_path, after=6, epochs=3, data=data(), seed=5, asked={"batches": 1})
     assert_same(fit(tmp_path, 3, data=data(), seed=7), wanted)
 
 

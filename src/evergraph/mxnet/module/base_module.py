@@ -270,6 +270,7 @@ class BaseModule:
         if num_epoch is None:
             raise ModuleStateError("please specify number of epochs")
         train_data = batches(train_data, self)
+        self._check_labels(train_data)
         self.bind(train_data.provide_data, train_data.provide_label, for_training=True, force_rebind=force_rebind)
         if monitor is not None:
             self.install_monitor(monitor)
@@ -300,6 +301,18 @@ class BaseModule:
         for callback in at_end:
             if isinstance(callback, CheckpointCallback):
                 callback.wait()
+
+    def _check_labels(self, data: Any) -> None:
+        """Refuse data without the labels that the network computes its loss from: they would be zeros."""
+        arguments = self._symbol.list_arguments() if self._symbol is not None else []
+        given = {label[0] for label in data.provide_label or ()}
+        collect(
+            DataError,
+            "the training data lacks labels that the network needs",
+            [f"{printable(n)}: absent" for n in getattr(self, "_label_names", []) if n in arguments and n not in given],
+            found=f"labels {', '.join(map(printable, sorted(given))) or 'none'}",
+            fix="give them, as mx.io.NDArrayIter(data, label, label_name=...) does",
+        )
 
     def _epoch(
         self,

@@ -1,9 +1,13 @@
 """Whatever gives batches, in MXNet's form."""
 
-from collections.abc import Iterator, Sequence
+import itertools
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from evergraph.errors import UsageError
+import numpy as np
+
+from evergraph.errors import UsageError, collect, printable
 from evergraph.mxnet import ndarray as nd
 from evergraph.mxnet.io import DataBatch, DataDesc
 from evergraph.mxnet.io.positions import Position, move, position, register
@@ -25,10 +29,16 @@ class Batches:
 
     def __init__(self, source: Any, module: Any) -> None:
         self.source = source
+        self._begun: Iterator[Any] | None = None
         self._names = list(module.data_names), list(getattr(module, "label_names", None) or [])
-        first = next(iter(self), None)
-        self.provide_data = [] if first is None else self._described(self._names[0], first.data)
-        self.provide_label = [] if first is None else self._described(self._names[1], first.label)
+        rows = iter(self)
+        first = next(rows, None)
+        if first is None:
+            raise DataError("the data gives no batch", found=f"an empty {type(source).__name__}")
+        if hasattr(source, "__next__"):
+            self._begun = itertools.chain([first], rows)  # it gives each batch but once
+        self.provide_data = self._described(self._names[0], first.data)
+        self.provide_label = self._described(self._names[1], first.label)
 
     def _described(self, names: Sequence[str], arrays: Sequence[Any]) -> list[Any]:
         return [DataDesc(n, a.shape, a.dtype) for n, a in zip(names, arrays, strict=False)]
@@ -37,12 +47,38 @@ class Batches:
         """Nothing: every pass begins anew."""
 
     def __iter__(self) -> Iterator[Any]:
+        begun, self._begun = self._begun, None
+        if begun is not None:
+            yield from begun
+            return
         for row in self.source:
             if isinstance(row, DataBatch):
                 yield row
                 continue
-            data, label = row if isinstance(row, (list, tuple)) and len(row) == 2 else (row, [])
-            yield DataBatch(_arrays(data), _arrays(label))
+            data, label = self._parts(row)
+            yield DataBatch(data, label)
+
+    def _parts(self, row: Any) -> tuple[list[Any], list[Any]]:
+        """Arrays for data and labels of a row: a pair, inputs by name, or data alone."""
+        data_names, label_names = self._names
+        if isinstance(row, Mapping):
+            missing = [f"{printable(n)}: not in the batch" for n in (*data_names, *label_names) if n not in row]
+            names = ", ".join(printable(n) for n in row)
+            collect(DataError, "a batch lacks inputs of the module", missing, found=names)
+            return [_array(row[n], n) for n in data_names], [_array(row[n], n) for n in label_names]
+        pair = isinstance(row, (list, tuple)) and len(row) == 2 and (bool(label_names) or len(data_names) != 2)
+        data, label = (_row(part) for part in (row if pair else (row, [])))
+        wrong = [] if len(data) == len(data_names) else [f"data: {len(data)} arrays for {data_names}"]
+        if label and label_names and len(label) != len(label_names):
+            wrong.append(f"labels: {len(label)} arrays for {label_names}")
+        collect(
+            DataError,
+            "a batch has other parts than the module has inputs",
+            wrong,
+            fix="give (data, label), each an array or a list of arrays, or a table of arrays by name",
+        )
+        found = [_array(v, n) for v, n in zip(data, data_names, strict=True)]
+        return found, [_array(v, n) for v, n in zip(label, label_names or ["label"] * len(label), strict=False)]
 
 
 register(
@@ -55,19 +91,77 @@ register(
 )
 
 
-def _arrays(value: Any) -> list[Any]:
-    several = value if isinstance(value, (list, tuple)) else [value]
-    return [v if isinstance(v, nd.NDArray) else nd.array(v) for v in several]
+def _row(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def _array(value: Any, name: str) -> Any:
+    """An array of a batch.
+
+    Raises:
+        ValueError: it is none, or has no axis for the samples.
+    """
+    try:
+        found = value if isinstance(value, nd.NDArray) else nd.array(value)
+    except (TypeError, ValueError) as error:
+        raise DataError("a batch holds what is no array", where=printable(name), found=printable(value)) from error
+    if not found.shape:
+        raise DataError("a batch's first axis is that of its samples", where=printable(name), found="a single number")
+    return found
+
+
+_SAMPLES = 128
+"""How many samples of a data set make a batch where nothing says it: as many as MXNet's FeedForward takes of arrays."""
 
 
 def batches(data: Any, module: Any) -> Any:
     """Data as an iterator of batches.
+
+    Args:
+        data: an iterator of `mx.io`, an iterable of batches, or a data set of samples (torch's, gluon's, or any object
+            with `__getitem__` and `__len__`), of which as many make a batch as the module is bound for, else 128.
+        module: whose inputs are described.
 
     Raises:
         ValueError: it gives no batches.
     """
     if hasattr(data, "provide_data") and hasattr(data, "reset"):
         return data
-    if not hasattr(data, "__iter__") and not hasattr(data, "__getitem__"):
-        raise DataError("eval_data must be of type NDArray or DataIter", found=type(data).__name__)
+    if _is_dataset(data):
+        data = _loader(data, module)
+    array = isinstance(data, (nd.NDArray, np.ndarray)) or hasattr(data, "data_ptr")
+    if array or isinstance(data, (str, bytes)) or not (hasattr(data, "__iter__") or hasattr(data, "__getitem__")):
+        raise DataError(
+            "eval_data must be of type NDArray or DataIter" if not array else "an array has neither batches nor labels",
+            expected="an iterator of mx.io, any iterable of batches such as a torch DataLoader, or a data set",
+            found=type(data).__name__,
+            fix="give mx.io.NDArrayIter(data, label, batch_size)" if array else None,
+        )
     return Batches(data, module)
+
+
+def _is_dataset(data: Any) -> bool:
+    import torch.utils.data
+
+    by_number = hasattr(data, "__getitem__") and hasattr(data, "__len__") and not hasattr(data, "__iter__")
+    return by_number or isinstance(data, torch.utils.data.IterableDataset)
+
+
+def _loader(data: Any, module: Any) -> Any:
+    """Batches of a data set's samples, in order."""
+    import torch.utils.data
+
+    size = _SAMPLES
+    if module.binded:
+        size = module.data_shapes[0].shape[DataDesc.get_batch_axis(module.data_shapes[0].layout)]
+    else:
+        logging.getLogger(__name__).info(
+            "%s gives samples: %d make a batch; a torch DataLoader around it says another number",
+            type(data).__name__,
+            size,
+        )
+    if isinstance(data, torch.utils.data.Dataset):
+        return torch.utils.data.DataLoader(data, batch_size=size)
+    from evergraph.mxnet.gluon.data import DataLoader
+
+    return DataLoader(data, batch_size=size)

@@ -13,7 +13,7 @@ from evergraph.mxnet.resume import living, parts
 from evergraph.mxnet.resume.checkpoint import TrainingCheckpoint
 from evergraph.mxnet.resume.found import Found, look
 from evergraph.mxnet.resume.meeting import Meeting
-from evergraph.mxnet.resume.streams import put_streams, take_streams
+from evergraph.mxnet.resume.streams import put_own_streams, put_streams, take_own_streams, take_streams
 from evergraph.saving.background import Background, Snapshot
 from evergraph.saving.state import Moment, Part, finish_state, prune, write_part
 from evergraph.saving.values import Packer
@@ -118,7 +118,7 @@ class Session(Unsaved):
         self._handler: Any = None
         self._flag = threading.Event()
         # what an iterator that does not tell where it stands drew its order from
-        self._drawn = take_streams()
+        self._drawn = self._draws()
         try:
             found = look(asked, self._meeting, self._modules, train_data, metric, self._logger)
             if found is not None:
@@ -171,11 +171,15 @@ class Session(Unsaved):
         first = next(rows, None)
         self._waiting = iter(()) if first is None else itertools.chain([first], rows)
 
+    def _draws(self) -> dict[str, Any]:
+        return {**take_streams(), "own": take_own_streams(self._data)}
+
     def _skip(self) -> None:
         """Go forward batch by batch in data that cannot tell where it stands."""
         for _ in range(self._resets - 1):
             self._data.reset()
         put_streams(self._drawn)
+        put_own_streams(self._data, self._drawn["own"])
         if self._resets:
             self._data.reset()
         if not self.batch:
@@ -241,7 +245,7 @@ class Session(Unsaved):
         """Let data begin anew, and keep what its order is drawn from where it cannot tell."""
         self._resets += 1
         if position(data) is None:
-            self._drawn = take_streams()
+            self._drawn = self._draws()
         data.reset()
 
     def epoch_done(self, following: int, last: bool) -> None:
