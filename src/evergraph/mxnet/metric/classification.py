@@ -243,7 +243,11 @@ class PCC(EvalMetric):
             if grow:
                 self.lcm, self.gcm = (np.pad(m, ((0, grow), (0, grow))) for m in (self.lcm, self.gcm))
             table = np.zeros_like(self.lcm)
-            np.add.at(table, (answers.reshape(-1), truth.reshape(-1)), 1)
+            if answers.ndim == truth.ndim == 1:
+                np.add.at(table, (answers, truth), 1)
+            else:  # as MXNet counts examples of several labels: each pair of classes once for an example
+                for answer, labelled in zip(answers, truth, strict=False):
+                    table[answer, labelled] += 1
             self.lcm += table
             self.gcm += table
         self.num_inst += 1

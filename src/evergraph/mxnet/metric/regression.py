@@ -134,8 +134,8 @@ class PearsonCorrelation(EvalMetric):
         """Its name and value."""
         if self.average == "macro" or not self.num_inst:
             return super().get()
-        n = self._labels.count
-        return self.name, self._together / ((n - 1) * self._preds.deviation * self._labels.deviation)
+        spread = (self._labels.count - 1) * self._preds.deviation * self._labels.deviation
+        return self.name, self._together / spread if spread else float("nan")
 
 
 @register
