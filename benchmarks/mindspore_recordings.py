@@ -1,6 +1,7 @@
 """Records what MindSpore 2.10 does, for the tests: run by hand with its Python, never in a test.
 
 MINDSPORES_PYTHON -m benchmarks.mindspore_recordings shards tests/data/mindspore/shards.json
+MINDSPORES_PYTHON -m benchmarks.mindspore_recordings cells tests/data/mindspore/cells
 """
 
 import hashlib
@@ -11,6 +12,8 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+
+from tests.mindspore.cells import CELLS, METHODS, OPERATORS, evaluated
 
 SHAPES = {"a.weight": (16, 8), "b.weight": (8, 16, 8), "c.bias": (16,)}
 
@@ -124,5 +127,30 @@ def shards(target):
     Path(target).write_text(json.dumps({"shapes": SHAPES, "cases": cases}))
 
 
+def cells(target):
+    """Every line of `CELLS` in training, its output in evaluation too, and every line of `OPERATORS`."""
+    import mindspore as ms
+    from mindspore import nn, ops
+
+    lines, arrays, left = [], {}, []
+    groups = [(group, *line) for group, rows in CELLS.items() for line in rows]
+    for group, text, inputs in [*groups, *(("operators", *line) for line in OPERATORS + METHODS)]:
+        key = str(len(lines))
+        try:
+            found = evaluated(ms, nn, ops, text, inputs, False)
+            if group != "operators":
+                found |= {f"train {k}": v for k, v in evaluated(ms, nn, ops, text, inputs, True).items()}
+        except Exception as error:  # noqa: BLE001 - whatever MindSpore refuses is left out, and named
+            left.append((text, f"{type(error).__name__}: {str(error)[:100]}"))
+            continue
+        lines.append({"group": group, "text": text, "inputs": inputs})
+        arrays |= {f"{key}|{k}": v for k, v in found.items()}
+    Path(f"{target}.json").write_text(json.dumps(lines, indent=0))
+    np.savez_compressed(f"{target}.npz", **arrays)
+    print(len(lines), "recorded; left out:")
+    for text, why in left:
+        print("  ", text, why.replace("\n", " "))
+
+
 if __name__ == "__main__":
-    {"shards": shards}[sys.argv[1]](sys.argv[2])
+    {"shards": shards, "cells": cells}[sys.argv[1]](sys.argv[2])

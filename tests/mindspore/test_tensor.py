@@ -70,7 +70,7 @@ ANSWERS = [
     ("Tensor([[1.0, 2.0], [3.0, 4.0]]).mean(0)", "Float32", [2, 3]),
     ("Tensor([[1.0, 2.0], [3.0, 4.0]]).clip(0, 0.5)", "Float32", [[0.5, 0.5], [0.5, 0.5]]),
     ("Tensor(np.arange(6.0)).reshape(2, 3).transpose(1, 0)", "Float64", [[0, 3], [1, 4], [2, 5]]),
-    ("Tensor([1.0, 2.0]).std()", "Float32", 0.70710678),
+    ("Tensor([1.0, 2.0]).std()", "Float32", 0.5),
     ("Tensor(3.7).astype('int32')", "Int32", 3),
     ("Tensor([1, 2], dtype=ms.float16)", "Float16", [1, 2]),
 ]

@@ -219,10 +219,29 @@ class Tensor(Methods):
         """This tensor, whose values are there already."""
         return self
 
-    def set_dtype(self, dtype: Any) -> "Tensor":
-        """Cast in place, and return it."""
+    def set_dtype(self, dtype: Any) -> mstype.DType:
+        """Cast in place, and return the type."""
         self._torch = self._torch.to(mstype.of(dtype).torch)
-        return self
+        return self.dtype
+
+    def get_bytes(self) -> bytes:
+        """The values as they lie in memory."""
+        return self.asnumpy().tobytes()
+
+    @property
+    def data(self) -> "Tensor":
+        """The values, without what gradients need: the same memory."""
+        return wrap(self._torch.detach())
+
+    @property
+    def device(self) -> str:
+        """Where the values are: CPU or GPU."""
+        return "CPU" if self._torch.device.type == "cpu" else "GPU"
+
+    @property
+    def mT(self) -> "Tensor":
+        """The last two dimensions in each other's place."""
+        return wrap(self._torch.mT)
 
     def assign_value(self, value: "Tensor") -> "Tensor":
         """Take another tensor's values, shape and type; its memory is shared from now on."""

@@ -24,6 +24,18 @@ def each(value: Any, count: int, what: str) -> tuple[int, ...]:
     return found
 
 
+def placed(order: tuple[str, ...], rest: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:
+    """Arguments by name, those without one in their order.
+
+    Raises:
+        UsageError: there are too many, or one is there twice.
+    """
+    found = dict(zip(order, rest, strict=False))
+    if len(rest) > len(order) or found.keys() & named.keys():
+        raise UsageError("too many arguments, or one is there twice", expected=", ".join(order))
+    return found | named
+
+
 class _Convolution(Cell):
     """What the six share.
 
@@ -123,9 +135,12 @@ class _Convolution(Cell):
             else:
                 before = sides[2 * i]
                 wanted = (length - 1) * self.stride[i] + reach - sides[2 * i] - sides[2 * i + 1]
-                wanted += self.output_padding[i]
+                wanted += self.output_padding[i] if n == 3 else 0
             whole = _cut(whole, 2 + i, before, wanted, bias)
-        return whole
+        if n == 3 or not any(self.output_padding):
+            return whole
+        # in two dimensions MindSpore appends zeros, whatever windows and bias would add there
+        return F.pad(whole, [v for size in reversed(self.output_padding) for v in (0, size)])
 
     def extend_repr(self) -> str:
         """The arguments, as MindSpore prints them."""
@@ -171,6 +186,10 @@ def same_sides(space: Any, kernel: Any, stride: Any, dilation: Any) -> tuple[int
     return tuple(sides)
 
 
+_MORE = ("stride", "pad_mode", "padding", "dilation", "group", "has_bias", "weight_init", "bias_init", "dtype")
+"""The arguments after the kernel's size, in the order of one dimension."""
+
+
 class Conv1d(_Convolution):
     """Convolution of (N, C, W). Its weight has four dimensions, (out, in / group, 1, kernel).
 
@@ -179,6 +198,9 @@ class Conv1d(_Convolution):
     """
 
     _dims = 1
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int, *rest: Any, **named: Any) -> None:
+        super().__init__(in_channels, out_channels, kernel_size, **placed(_MORE, rest, named))
 
 
 class Conv2d(_Convolution):
@@ -195,10 +217,10 @@ class Conv3d(_Convolution):
     _dims = 3
 
 
-class Conv1dTranspose(_Convolution):
+class Conv1dTranspose(Conv1d):
     """Transposed convolution of (N, C, W)."""
 
-    _dims, _transposed = 1, True
+    _transposed = True
 
 
 class Conv2dTranspose(_Convolution):
@@ -206,23 +228,16 @@ class Conv2dTranspose(_Convolution):
 
     _transposed = True
 
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: Any,
-        stride: Any = 1,
-        pad_mode: str = "same",
-        padding: Any = 0,
-        output_padding: Any = 0,
-        *rest: Any,
-        **named: Any,
-    ) -> None:
-        named["output_padding"] = output_padding
-        super().__init__(in_channels, out_channels, kernel_size, stride, pad_mode, padding, *rest, **named)
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: Any, *rest: Any, **named: Any) -> None:
+        order = (*_MORE[:3], "output_padding", *_MORE[3:])
+        super().__init__(in_channels, out_channels, kernel_size, **placed(order, rest, named))
 
 
 class Conv3dTranspose(_Convolution):
     """Transposed convolution of (N, C, D, H, W)."""
 
     _dims, _transposed = 3, True
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: Any, *rest: Any, **named: Any) -> None:
+        order = (*_MORE[:5], "output_padding", *_MORE[5:8], "data_format", "dtype")
+        super().__init__(in_channels, out_channels, kernel_size, **placed(order, rest, named))

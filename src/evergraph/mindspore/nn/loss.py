@@ -14,6 +14,11 @@ from evergraph.mindspore.nn.cell import Cell
 __all__ = ["CrossEntropyLoss", "LossBase", "SoftmaxCrossEntropyWithLogits"]
 
 
+def reduced(losses: torch.Tensor, reduction: str) -> torch.Tensor:
+    """The losses themselves, their mean or their sum."""
+    return losses if reduction == "none" else losses.mean() if reduction == "mean" else losses.sum()
+
+
 class LossBase(Cell):
     """A loss; a subclass defines `construct` and calls `get_loss`.
 
@@ -35,7 +40,7 @@ class LossBase(Cell):
         return wrap(self._reduced(x._torch * unwrap(weights)))
 
     def _reduced(self, losses: torch.Tensor) -> torch.Tensor:
-        return losses if self.reduction == "none" else losses.mean() if self.reduction == "mean" else losses.sum()
+        return reduced(losses, self.reduction)
 
 
 Loss = _Loss = LossBase

@@ -92,8 +92,35 @@ class BatchNorm2d(_BatchNorm):
     """
 
 
-class BatchNorm3d(_BatchNorm):
-    """Batch normalization of (N, C, D, H, W)."""
+class BatchNorm3d(Cell):
+    """Batch normalization of (N, C, D, H, W); its Parameters are those of a child `bn2d`.
+
+    >>> [p.name for p in BatchNorm3d(3).get_parameters()]
+    ['bn2d.moving_mean', 'bn2d.moving_variance', 'bn2d.gamma', 'bn2d.beta']
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float = 0.9,
+        affine: bool = True,
+        gamma_init: Any = "ones",
+        beta_init: Any = "zeros",
+        moving_mean_init: Any = "zeros",
+        moving_var_init: Any = "ones",
+        use_batch_statistics: bool | None = None,
+        dtype: Any = mstype.float32,
+    ) -> None:
+        super().__init__()
+        starts = (gamma_init, beta_init, moving_mean_init, moving_var_init)
+        self.bn2d = BatchNorm2d(
+            num_features, eps, momentum, affine, *starts, use_batch_statistics=use_batch_statistics, dtype=dtype
+        )
+
+    def construct(self, x: Any) -> Any:
+        """Normalize x (N, num_features, D, H, W)."""
+        return self.bn2d(x)
 
 
 class SyncBatchNorm(_BatchNorm):

@@ -3,14 +3,13 @@
 import importlib
 from typing import Any
 
-_MODULES = ("gradients", "functional", "primitives")
+_MODULES = ("gradients", "elements", "arrays", "reductions", "neural", "primitives", "structures")
+_ALIASES = ("functional", "operations", "composite")
 
 
 def __getattr__(name: str) -> Any:
-    if name in _MODULES:
+    if name in _MODULES or name in _ALIASES:
         return importlib.import_module(f"{__name__}.{name}")
-    if name in ("composite", "operations"):
-        return importlib.import_module(__name__)
     if not name.startswith("_"):
         for module in _MODULES:
             found = vars(importlib.import_module(f"{__name__}.{module}")).get(name)
@@ -18,3 +17,11 @@ def __getattr__(name: str) -> Any:
                 globals()[name] = found
                 return found
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    found = {n for n in globals() if n[0] != "_"}
+    for module in _MODULES:
+        home = vars(importlib.import_module(f"{__name__}.{module}"))
+        found |= {n for n, v in home.items() if getattr(v, "__module__", "").startswith(__name__) and n[0] != "_"}
+    return sorted(found - {"importlib", "Any"})

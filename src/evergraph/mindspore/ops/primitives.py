@@ -1,14 +1,13 @@
 """`ops` as Primitive classes: made with settings, then called with tensors."""
 
+import importlib
+import re
 from collections.abc import Callable
 from typing import Any
 
-import torch
-import torch.nn.functional as F
-
 from evergraph.errors import UsageError
-from evergraph.mindspore.common import dtype as mstype
-from evergraph.mindspore.common.tensor import unwrap, wrap
+from evergraph.mindspore.common.tensor import unwrap
+from evergraph.mindspore.ops import arrays, elements, neural, reductions
 
 __all__ = ["Primitive"]
 
@@ -18,6 +17,11 @@ class Primitive:
 
     Args:
         settings: in the order of the operator.
+
+    >>> from evergraph.mindspore import Tensor, ops
+    >>> ops.ReduceSum(keep_dims=True)(Tensor([[1.0, 2.0]]), 1)
+    Tensor(shape=[1, 1], dtype=Float32, value=
+    [[ 3.00000000e+00]])
     """
 
     _run: Any = None
@@ -30,7 +34,7 @@ class Primitive:
 
     def __call__(self, *inputs: Any) -> Any:
         """Compute."""
-        return wrap(type(self)._run(*map(unwrap, inputs), **self.settings))
+        return type(self)._run(*inputs, **self.settings)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{k}={v}' for k, v in self.settings.items())})"
@@ -41,66 +45,185 @@ def _primitive(name: str, run: Callable[..., Any], **settings: Any) -> None:
     globals()[name] = type(name, (Primitive,), body)
 
 
-def _axes(x: torch.Tensor, axis: Any) -> Any:
-    return tuple(range(x.dim())) if axis in ((), None) else axis
+_PLAIN = {
+    elements: """Abs ACos=acos Acosh Add Asin Asinh Assign AssignAdd AssignSub Atan Atan2=atan2 Atanh BitwiseAnd
+        BitwiseOr BitwiseXor Cast Ceil Cos Cosh Depend Div Elu Equal Erf Erfc Erfinv Exp Expm1=expm1 FastGeLU=fast_gelu
+        Floor FloorDiv=floor_divide FloorMod=remainder Greater GreaterEqual HSigmoid=hardsigmoid HSwish=hardswish
+        Invert=bitwise_not IsFinite=isfinite IsInf=isinf IsNan=isnan Lerp Less LessEqual Log Log1p=log1p LogicalAnd
+        LogicalNot LogicalOr LogicalXor Maximum Minimum Mish Mod=fmod Mul Neg NotEqual PReLU=prelu Pow Print=print_
+        ReLU=relu ReLU6=relu6 RealDiv=div Reciprocal Round Rsqrt SeLU=selu SiLU=silu Sigmoid Sign Sin Sinh Softplus
+        Softsign Sqrt Square Sub Tan Tanh TensorAdd=add Xlogy""",
+    arrays: """Diag DynamicShape=dyn_shape ExpandDims Eye Fill FillV2=full Gather GatherD=gather_elements GatherNd
+        LinSpace=linspace MaskedFill MaskedSelect Ones OnesLike Range=arange Rank Reshape ScalarToTensor ScatterNd
+        Select Shape Size Slice StridedSlice TensorScatterAdd TensorScatterUpdate TensorShape=dyn_shape Tile Transpose
+        TupleToArray UnsortedSegmentSum Zeros ZerosLike""",
+    reductions: "CumProd=cumprod NonZero=nonzero Unique",
+    neural: "BiasAdd",
+}
+"""Module -> primitives without settings, and the function where it is not the name in words."""
 
+for _home, _names in _PLAIN.items():
+    for _pair in _names.split():
+        _name, _, _function = _pair.partition("=")
+        _primitive(_name, getattr(_home, _function or re.sub(r"(?<!^)(?=[A-Z])", "_", _name).lower()))
 
-_primitive("Add", torch.add)
-_primitive("Sub", torch.sub)
-_primitive("Mul", torch.mul)
-_primitive("Div", torch.div)
-_primitive("RealDiv", torch.div)
-_primitive("Neg", torch.neg)
-_primitive("Exp", torch.exp)
-_primitive("Log", torch.log)
-_primitive("Sqrt", torch.sqrt)
-_primitive("Rsqrt", torch.rsqrt)
-_primitive("Square", torch.square)
-_primitive("Abs", torch.abs)
-_primitive("Pow", torch.pow)
-_primitive("Tanh", torch.tanh)
-_primitive("Sigmoid", torch.sigmoid)
-_primitive("ReLU", torch.relu)
-_primitive("ReLU6", F.relu6)
-_primitive("Maximum", torch.maximum)
-_primitive("Minimum", torch.minimum)
-_primitive("Equal", torch.eq)
-_primitive("Greater", torch.gt)
-_primitive("Less", torch.lt)
-_primitive("Select", torch.where)
-_primitive("ZerosLike", torch.zeros_like)
-_primitive("OnesLike", torch.ones_like)
-_primitive("Reshape", lambda x, shape: x.reshape(shape))
-_primitive("Transpose", lambda x, order: x.permute(*order))
-_primitive("ExpandDims", lambda x, axis: x.unsqueeze(axis))
-_primitive("Tile", lambda x, times: x.repeat(*times) if len(times) >= x.dim() else torch.tile(x, times))
-_primitive("Shape", lambda x: tuple(x.shape))
-_primitive("Cast", lambda x, kind: x.to(mstype.of(kind).torch))
-_primitive("Squeeze", lambda x, axis: x.squeeze() if axis == () else x.squeeze(axis), axis=())
-_primitive("Concat", lambda parts, axis: torch.cat(list(parts), axis), axis=0)
-_primitive("Stack", lambda parts, axis: torch.stack(list(parts), axis), axis=0)
-_primitive("Flatten", lambda x: x.flatten(1))
-_primitive("GeLU", lambda x: F.gelu(x, approximate="tanh"))
-_primitive("Softmax", lambda x, axis: torch.softmax(x, dim=axis), axis=-1)
-_primitive("LogSoftmax", lambda x, axis: torch.log_softmax(x, dim=axis), axis=-1)
-_primitive("Gather", lambda x, where, axis: x.index_select(axis, where.flatten()).unflatten(axis, where.shape))
+_primitive("Identity", lambda x: x)
+_primitive("StopGradient", lambda x: importlib.import_module("evergraph.mindspore.ops.gradients").stop_gradient(x))
+_primitive("DType", lambda x: x.dtype)
+_primitive("AddN", lambda parts: sum(parts[1:], parts[0]))
+_primitive("AccumulateNV2", lambda parts: sum(parts[1:], parts[0]))
+_primitive("Squeeze", lambda x, axis: arrays.squeeze(x, None if axis == () else axis), axis=())
+_primitive("Concat", arrays.cat, axis=0)
+_primitive("Stack", arrays.stack, axis=0)
+_primitive("Unstack", lambda x, axis, **_: arrays.unstack(x, axis), axis=0, num=None)
 _primitive(
-    "Argmax", lambda x, axis, output_type: x.argmax(axis).to(mstype.of(output_type).torch), axis=-1, output_type="int32"
+    "Split", lambda x, axis, output_num: arrays.split(x, x.shape[axis] // output_num, axis), axis=0, output_num=1
 )
-_primitive("ReduceMean", lambda x, axis=(), *, keep_dims: x.mean(_axes(x, axis), keep_dims), keep_dims=False)
-_primitive("ReduceSum", lambda x, axis=(), *, keep_dims: x.sum(_axes(x, axis), keep_dims), keep_dims=False)
-_primitive("ReduceMax", lambda x, axis=(), *, keep_dims: x.amax(_axes(x, axis), keep_dims), keep_dims=False)
-_primitive("ReduceMin", lambda x, axis=(), *, keep_dims: x.amin(_axes(x, axis), keep_dims), keep_dims=False)
+_primitive("Flatten", arrays.flatten)
+_primitive("BroadcastTo", arrays.broadcast_to, shape=())
+_primitive("Pad", lambda x, paddings: arrays.pad(x, [n for pair in reversed(paddings) for n in pair]), paddings=())
+_primitive("ReverseV2", arrays.reverse, axis=())
+_primitive("Meshgrid", lambda parts, indexing: arrays.meshgrid(*parts, indexing=indexing), indexing="xy")
+_primitive("Tril", arrays.tril, diagonal=0)
+_primitive("Triu", arrays.triu, diagonal=0)
+_primitive("OneHot", arrays.one_hot, axis=-1)
+_primitive("EmbeddingLookup", lambda table, where, offset: arrays.gather(table, where - offset, 0))
+_primitive("GeLU", lambda x: elements.gelu(x, approximate="tanh"))
+_primitive("Softmax", elements.softmax, axis=-1)
+_primitive("LogSoftmax", elements.log_softmax, axis=-1)
+_primitive("L2Normalize", elements.l2_normalize, axis=0, epsilon=1e-4)
+_primitive("L2Loss", lambda x: (x * x).sum() / 2)
+_primitive("TopK", lambda x, k, sorted: reductions.topk(x, k, sorted=sorted), sorted=True)
+_primitive("Sort", reductions.sort, axis=-1, descending=False)
+_primitive(
+    "Argmax", lambda x, axis, output_type: reductions.argmax(x, axis).astype(output_type), axis=-1, output_type="int32"
+)
+_primitive(
+    "Argmin", lambda x, axis, output_type: reductions.argmin(x, axis).astype(output_type), axis=-1, output_type="int32"
+)
+_primitive(
+    "ArgMaxWithValue", lambda x, axis, keep_dims: reductions.max(x, axis, keep_dims)[::-1], axis=0, keep_dims=False
+)
+_primitive(
+    "ArgMinWithValue", lambda x, axis, keep_dims: reductions.min(x, axis, keep_dims)[::-1], axis=0, keep_dims=False
+)
 
 
-def _product(x: torch.Tensor, y: torch.Tensor, transpose_a: bool, transpose_b: bool) -> torch.Tensor:
-    return torch.matmul(x.mT if transpose_a else x, y.mT if transpose_b else y)
+def _reduction(name: str, run: Callable[..., Any]) -> None:
+    _primitive(name, lambda x, axis=(), *, keep_dims: run(x, axis, keep_dims), keep_dims=False)
+
+
+def _multiplied(x: Any, axis: Any, keep_dims: bool) -> Any:
+    for one in sorted(reductions._axes(x._torch, axis), reverse=True) if not isinstance(axis, int) else [axis]:
+        x = reductions.prod(x, one, keep_dims, x.dtype)
+    return x
+
+
+for _name, _function in {
+    "ReduceMean": reductions.mean,
+    "ReduceSum": reductions.reduce_sum,
+    "ReduceMax": reductions.amax,
+    "ReduceMin": reductions.amin,
+    "ReduceAll": reductions.all,
+    "ReduceAny": reductions.any,
+    "ReduceProd": _multiplied,
+}.items():
+    _reduction(_name, _function)
+
+
+def _cumulated(x: Any, axis: Any, exclusive: bool, reverse: bool) -> Any:
+    axis = int(unwrap(axis))
+    found = arrays.flip(x, axis) if reverse else x
+    summed = reductions.cumsum(found, axis)
+    summed = arrays.wrap(summed._torch - found._torch) if exclusive else summed
+    return arrays.flip(summed, axis) if reverse else summed
+
+
+_primitive("CumSum", _cumulated, exclusive=False, reverse=False)
+
+
+def _product(x: Any, y: Any, transpose_a: bool, transpose_b: bool) -> Any:
+    first, second = x._torch, y._torch
+    return elements.wrap((first.mT if transpose_a else first) @ (second.mT if transpose_b else second))
 
 
 _primitive("MatMul", _product, transpose_a=False, transpose_b=False)
 _primitive("BatchMatMul", _product, transpose_a=False, transpose_b=False)
+
+# layers
+
+
+def _convolution(x: Any, weight: Any, **named: Any) -> Any:
+    run = {4: neural.conv2d, 5: neural.conv3d}[x.ndim]
+    named = {k: v for k, v in named.items() if k not in ("out_channel", "kernel_size", "mode", "data_format")}
+    named["groups"], named["padding"] = named.pop("group"), named.pop("pad")
+    return run(x, weight, **named)
+
+
+_WINDOW = {"out_channel": None, "kernel_size": None, "mode": 1, "pad_mode": "valid", "pad": 0, "stride": 1}
+_primitive("Conv2D", _convolution, **_WINDOW, dilation=1, group=1, data_format="NCHW")
+_primitive("Conv3D", _convolution, **_WINDOW, dilation=1, group=1, data_format="NCDHW")
+
+
+def _pooled(kind: str) -> Callable[..., Any]:
+    def run(x: Any, kernel_size: Any, strides: Any, pad_mode: str, **_: Any) -> Any:
+        layer = getattr(importlib.import_module("evergraph.mindspore.nn.pooling"), f"{kind}Pool2d")
+        two = lambda n: tuple(n[2:]) if isinstance(n, (tuple, list)) and len(n) == 4 else n
+        return layer(two(kernel_size), two(strides), pad_mode.lower()).construct(x)
+
+    return run
+
+
+_primitive("MaxPool", _pooled("Max"), kernel_size=1, strides=1, pad_mode="valid", data_format="NCHW")
+_primitive("AvgPool", _pooled("Avg"), kernel_size=1, strides=1, pad_mode="valid", data_format="NCHW")
+
+
+def _dropped(x: Any, keep_prob: float, **_: Any) -> Any:
+    """Values and mask."""
+    kept = neural.bernoulli(x, keep_prob) if keep_prob < 1 else arrays.ones_like(x)
+    return x * kept / keep_prob, kept
+
+
+_primitive("Dropout", _dropped, keep_prob=0.5, Seed0=0, Seed1=0)
+
+
+def _layer_norm(x: Any, gamma: Any, beta: Any, begin_norm_axis: int, epsilon: float, **_: Any) -> Any:
+    data = x._torch
+    axes = tuple(range(begin_norm_axis % data.dim(), data.dim()))
+    mean, variance = data.mean(axes, keepdim=True), data.var(axes, correction=0, keepdim=True)
+    plain = (data - mean) * (variance + epsilon).rsqrt()
+    return elements.wrap((plain * gamma._torch + beta._torch, mean, variance))
+
+
+_primitive("LayerNorm", _layer_norm, begin_norm_axis=1, begin_params_axis=1, epsilon=1e-7)
+
+# losses
+
+_primitive("SmoothL1Loss", neural.smooth_l1_loss, beta=1.0, reduction="none")
+_primitive("KLDivLoss", neural.kl_div, reduction="mean")
 _primitive(
-    "OneHot",
-    lambda where, depth, on, off, axis: torch.where(F.one_hot(where.long(), depth).bool(), on, off).movedim(-1, axis),
-    axis=-1,
+    "BinaryCrossEntropy",
+    lambda x, y, weight=None, *, reduction: neural.binary_cross_entropy(x, y, weight, reduction),
+    reduction="mean",
 )
+
+
+def _softmax_loss(x: Any, y: Any) -> Any:
+    """Losses of the rows, and their gradient."""
+    data, wanted = x._torch, y._torch
+    logs = data.log_softmax(-1)
+    return elements.wrap((-(logs * wanted).sum(-1), logs.exp() - wanted))
+
+
+_primitive("SoftmaxCrossEntropyWithLogits", _softmax_loss)
+
+
+def _sparse_loss(x: Any, y: Any, is_grad: bool) -> Any:
+    """The mean loss, or its gradient."""
+    if not is_grad:
+        return neural.cross_entropy(x, y)
+    found = neural.F.one_hot(y._torch.long(), x.shape[-1])
+    return elements.wrap((x._torch.softmax(-1) - found) / len(x))
+
+
+_primitive("SparseSoftmaxCrossEntropyWithLogits", _sparse_loss, is_grad=False)
