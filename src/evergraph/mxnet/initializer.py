@@ -232,7 +232,7 @@ def alias(*names: str) -> Callable[[type], type]:
     return decorate
 
 
-def create(init: Any, *args: Any, **kwargs: Any) -> Any:
+def create(init: Any, /, *args: Any, **kwargs: Any) -> Any:
     """An initializer by its name, or from the text of `dumps`.
 
     Raises:
