@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import evergraph as eg
-from evergraph.errors import DamagedError, FormatError
-from evergraph.tensors import Tensor
+from evergraph.errors import ConversionError, DamagedError, FormatError
+from evergraph.tensors import DTYPES, Held, Tensor
 from tests.formats.battery import FormatBattery, opened, sample_arrays, written
 from tests.goldens import MXNET, RELEASES, near
 
@@ -55,6 +55,25 @@ def test_writes_what_the_release_wrote(release, version, tmp_path):
     recorded, arrays = written_for(version)
     eg.save(arrays, tmp_path / "new.params", release=release)
     assert (tmp_path / "new.params").read_bytes() == recorded
+
+
+@pytest.mark.parametrize(
+    ("release", "kind"), [("0.10", "int64"), ("0.10", "int8"), ("1.5", "bool"), ("1.6", "bfloat16"), ("1.9.1", "int16")]
+)
+def test_lists_element_types_that_a_release_does_not_know(release, kind, tmp_path):
+    odd = Tensor(DTYPES[kind], (1,), Held(bytes(DTYPES[kind].itemsize)))
+    arrays = {"w": np.zeros(2, "float32"), "k": odd}
+    with pytest.raises(ConversionError) as caught:
+        eg.save(arrays, tmp_path / "new.params", release=release)
+    assert len(caught.value.details) == 1
+    assert caught.value.details[0].startswith(f"k: {kind} is new in MXNet ")
+    eg.save(arrays, tmp_path / "new.params", release=release, lossy=True)
+    assert list(eg.open(tmp_path / "new.params")) == ["w"]
+
+
+def test_says_which_element_types_only_a_later_mxnet_opens(tmp_path):
+    layout = eg.save({"k": np.zeros(2, "int16"), "w": np.zeros(2, "int64")}, tmp_path / "new.params")
+    assert layout.notes == ("k: no MXNet before 2.0 opens int16",)
 
 
 def test_arrays_of_one_file_have_one_meaning_of_shapes():

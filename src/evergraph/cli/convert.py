@@ -29,7 +29,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lossy", action="store_true", help="go on where the target cannot carry everything")
     parser.add_argument("--dry-run", action="store_true", help="say what would be written, and write nothing")
     parser.add_argument("--checksum", action="store_true", help="keep a checksum of each tensor beside the target")
-    parser.add_argument("--release", help="MXNet release to write for (0.9.5, 0.11, 1.0, 1.9.1)")
+    parser.add_argument("--release", help="MXNet release to write for (0.9.5, 0.11, 1.0, ..., 1.9.1)")
     parser.add_argument("--dec-key", metavar="FILE", help="file with the key of an encrypted source")
     parser.add_argument("--enc-key", metavar="FILE", help="file with the key to encrypt a MindSpore target")
     parser.add_argument("--member", help="which checkpoint of an archive that holds several")

@@ -21,7 +21,9 @@ V1, V2, V3 = 0xF993FAC8, 0xF993FAC9, 0xF993FACA
 _VERSIONS = {V1: 1, V2: 2, V3: 3}
 _MAGICS = {version: magic for magic, version in _VERSIONS.items()}
 
-RELEASES: Mapping[str, int] = MappingProxyType({"0.9.5": 0, "0.10": 0, "0.11": 1, "0.12": 2, "1.0": 2, "1.9.1": 2})
+RELEASES: Mapping[str, int] = MappingProxyType(
+    {"0.9.5": 0, "0.10": 0, "0.11": 1, "0.12": 2} | dict.fromkeys([*(f"1.{n}" for n in range(9)), "1.9.1"], 2)
+)
 """Releases to write for, and the version of the array record that each writes."""
 
 _TYPES = (
@@ -29,6 +31,8 @@ _TYPES = (
     *("int16", "uint16", "uint32", "uint64", "bfloat16"),
 )
 _CODES = {name: code for code, name in enumerate(_TYPES)}
+_ORDER = tuple(RELEASES)
+_SINCE = {"int8": "0.11", "int64": "0.11", "bool": "1.6", "bfloat16": "1.7"} | dict.fromkeys(_TYPES[8:12], "2.0")
 _AUXILIARIES = {ROW_SPARSE: ("indices",), CSR: ("indptr", "indices")}
 _STORAGES = {0: DENSE, 1: ROW_SPARSE, 2: CSR}
 _STORAGE_CODES = {name: code for code, name in _STORAGES.items()}
@@ -99,6 +103,8 @@ class MXNetParams(Format):
             record, loss = array_record(tensor, version)
             if not encodable(name):
                 record, loss = [], "no file can hold half of a UTF-16 pair as a name"
+            elif release is not None and _is_newer(tensor, release):
+                record, loss = [], f"{tensor.dtype} is new in MXNet {_SINCE[tensor.dtype]}"
             if record:
                 records.append(record)
                 names.append(name)
@@ -122,7 +128,19 @@ class MXNetParams(Format):
                 yield from record
             yield tail
 
-        return Layout((File(target, pieces, size),), tuple(losses))
+        newer = [
+            f"{printable(n)}: no MXNet before 2.0 opens {checkpoint[n].dtype}" for n in names if _is_two(checkpoint[n])
+        ]
+        return Layout((File(target, pieces, size),), tuple(losses), tuple(newer))
+
+
+def _is_newer(tensor: Tensor, release: str) -> bool:
+    since = _SINCE.get(tensor.dtype, _ORDER[0])
+    return since not in _ORDER or _ORDER.index(since) > _ORDER.index(release)
+
+
+def _is_two(tensor: Tensor) -> bool:
+    return "version" not in tensor.details and _SINCE.get(tensor.dtype) == "2.0"
 
 
 def _needs_numpy_shapes(checkpoint: Checkpoint) -> bool:
