@@ -109,7 +109,7 @@ def bucket():
     import s3fs
 
     s3fs.S3FileSystem.clear_instance_cache()
-    s3fs.S3FileSystem().mkdir("models")
+    s3fs.S3FileSystem().makedirs("models", exist_ok=True)  # moto keeps buckets for as long as its process runs
     yield "s3://models"
     service.stop()
     os.environ.clear()
