@@ -223,7 +223,7 @@ def test_strided_kernels_of_one_pixel_learn_in_either_memory_order(channels):
     # PyTorch 2.13 by itself corrupts memory where channels stand last and fill no vector
     rng = torch.Generator().manual_seed(channels)
     values = torch.randn(2, channels, 8, 8, generator=rng), torch.randn(4, channels, 1, 1, generator=rng)
-    found = []
+    found, y = [], values[0]
     for order in (torch.contiguous_format, torch.channels_last):
         data, weight = (v.clone(memory_format=order).requires_grad_() for v in values)
         for _ in range(20):  # what is corrupted shows when it is freed
@@ -233,3 +233,32 @@ def test_strided_kernels_of_one_pixel_learn_in_either_memory_order(channels):
         found.append((y, gradient(data), gradient(weight)))
     for plain, last in zip(*found, strict=True):
         torch.testing.assert_close(last, plain)
+
+
+# PyTorch 2.13 by itself crashes, or corrupts memory, where the channels of these stand last
+_FRAGILE = {
+    "dilated kernel of one pixel, wide": ("Convolution", (2, 17, 13, 1), (16, 17, 1, 1), (1, 3), (0, 2), (1, 2), 1),
+    "dilated kernel of one column": ("Convolution", (2, 3, 7, 1), (16, 3, 5, 1), (3, 3), (2, 2), (1, 2), 1),
+    "transposed, one pixel": ("Deconvolution", (4, 8, 4, 14), (8, 5, 1, 1), (3, 4), (0, 0), (1, 1), 1),
+    "transposed, groups": ("Deconvolution", (8, 12, 5, 11), (12, 1, 3, 7), (2, 1), (3, 0), (1, 1), 3),
+    "transposed, one channel": ("Deconvolution", (3, 1, 8, 2), (1, 2, 1, 1), (2, 1), (0, 0), (1, 1), 1),
+}
+
+
+@pytest.mark.parametrize("case", _FRAGILE)
+def test_odd_kernels_learn_in_either_memory_order(case):
+    name, shape, kernel, stride, pad, dilate, groups = _FRAGILE[case]
+    filters = kernel[0] if name == "Convolution" else kernel[1] * groups
+    options = {"kernel": kernel[2:], "stride": stride, "pad": pad, "dilate": dilate, "num_group": groups}
+    rng = torch.Generator().manual_seed(0)
+    values = torch.randn(shape, generator=rng), torch.randn(kernel, generator=rng)
+    found, y = [], values[0]
+    for order in (torch.contiguous_format, torch.channels_last):
+        data, weight = (v.clone().to(memory_format=order).requires_grad_() for v in values)
+        for _ in range(20):
+            y = call(name, data, weight, num_filter=filters, no_bias=True, **options)
+            data.grad = weight.grad = None
+            y.square().sum().backward()
+        found.append((y, gradient(data), gradient(weight)))
+    for plain, last in zip(*found, strict=True):
+        torch.testing.assert_close(last, plain, rtol=1e-4, atol=1e-4)

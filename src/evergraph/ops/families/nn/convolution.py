@@ -78,11 +78,20 @@ def convolve(
 ) -> Any:
     """Cross-correlation with MXNet's parameters, empty ones meaning their defaults."""
     rank = len(kernel)
-    steps, pads, dilates = spread(stride, rank, 1), spread(pad, rank, 0), spread(dilate, rank, 1)
+    steps, pads, dilates = spread(stride, rank, 1), spread(pad, rank, 0), _dilates(kernel, dilate)
     data, weight = first(data, layout), first(weight, layout)
     if _skips_pixels(kernel, steps, pads) and _overruns(data):
         data, steps = data[(..., *(slice(None, None, s) for s in steps))], (1,) * rank
     return last(torch.convolution(data, weight, bias, steps, pads, dilates, False, (0,) * rank, groups), layout)
+
+
+def _dilates(kernel: tuple[int, ...], dilate: tuple[int, ...]) -> tuple[int, ...]:
+    """The distance between the pixels of a kernel along each axis, 1 where it has one pixel only.
+
+    Images channels last, one pixel wide, under a kernel dilated along an axis on which it has one pixel: PyTorch 2.13
+    with oneDNN ends there by a segmentation fault.
+    """
+    return tuple(1 if k == 1 else d for k, d in zip(kernel, spread(dilate, len(kernel), 1), strict=True))
 
 
 def _skips_pixels(kernel: tuple[int, ...], steps: Sequence[int], pads: Sequence[int]) -> bool:
@@ -128,7 +137,7 @@ def _convolve_quickly(p: Any, recorded: bool, data: Any, weight: Any, bias: Any 
     if data.dim() != rank + 2 or p.layout in CHANNELS_LAST:
         return None
     compute, groups, none = torch.convolution, p.num_group, (0,) * rank
-    steps, pads, dilates = spread(p.stride, rank, 1), spread(p.pad, rank, 0), spread(p.dilate, rank, 1)
+    steps, pads, dilates = spread(p.stride, rank, 1), spread(p.pad, rank, 0), _dilates(p.kernel, p.dilate)
     if _skips_pixels(p.kernel, steps, pads):
         return None
     return lambda x, w, b=None: compute(x, w, b, steps, pads, dilates, False, none, groups)
@@ -232,10 +241,19 @@ def Deconvolution(
     """
     rank = len(kernel)
     p = Params(kernel=kernel, stride=stride, dilate=dilate, pad=pad, adj=adj, target_shape=target_shape)
-    data, weight = first(data, layout), first(weight, layout)
+    data, weight = _channels_first(first(data, layout)), _channels_first(first(weight, layout))
     pads, adj = _borders(p, data.shape[2:])
-    steps, dilates = spread(stride, rank, 1), spread(dilate, rank, 1)
+    steps, dilates = spread(stride, rank, 1), _dilates(kernel, dilate)
     return last(torch.convolution(data, weight, bias, steps, pads, dilates, True, adj, num_group), layout)
+
+
+def _channels_first(x: Any) -> Any:
+    """A tensor whose channels do not stand last in memory.
+
+    PyTorch 2.13 with oneDNN on AVX2 otherwise writes past the memory of a transposed convolution's gradients.
+    """
+    # `to`, for `contiguous` leaves one channel as it is
+    return x.to(memory_format=torch.contiguous_format).contiguous()
 
 
 @Deconvolution.parameter_shapes
