@@ -74,6 +74,9 @@ class KVStoreBase:
 def _pairs(key: Any, value: Any) -> list[tuple[Any, list[Any]]]:
     """Keys with lists of arrays, one for each device."""
     if isinstance(key, (list, tuple)):
+        if not isinstance(value, (list, tuple)) or len(value) != len(key):
+            found = f"{len(value)} values" if isinstance(value, (list, tuple)) else type(value).__name__
+            raise _StoreError("each key of a list needs a value", expected=f"{len(key)} values", found=found)
         return [pair for k, v in zip(key, value, strict=True) for pair in _pairs(k, v)]
     return [(key, list(value) if isinstance(value, (list, tuple)) else [value])]
 
@@ -130,6 +133,14 @@ class KVStore(KVStoreBase):
             raise _StoreError(f"key {printable(key)} has not been inited", fix="init it first: kv.init(key, value)")
         return self._values[key]
 
+    def _fitting(self, key: Any, arrays: list[Any]) -> Any:
+        """The value of a key, whose shape these arrays must have."""
+        stored = self._value(key)
+        wrong = [a.shape for a in arrays if a.shape != stored.shape]
+        if wrong:
+            raise _StoreError(f"arrays do not fit key {printable(key)}", expected=stored.shape, found=wrong)
+        return stored
+
     def push(self, key: Any, value: Any, priority: int = 0) -> None:
         """Sum the values of each key over devices; the updater, if there is one, takes the sum, else it is stored.
 
@@ -139,10 +150,11 @@ class KVStore(KVStoreBase):
             priority: kept for MXNet's signature.
         """
         for each, values in _pairs(key, value):
+            self._fitting(each, values)
             self._take(each, self._reduced(each, values))
 
     def _reduced(self, key: Any, values: list[Any]) -> Any:
-        if self._compression is not None and len(values) > 1:
+        if self._compression is not None:
             values = [self._compression(key, i, v) for i, v in enumerate(values)]
         return _summed(values)
 
@@ -158,7 +170,7 @@ class KVStore(KVStoreBase):
     def pull(self, key: Any, out: Any = None, priority: int = 0, ignore_sparse: bool = True) -> None:
         """Copy the values of keys into arrays."""
         for each, targets in _pairs(key, out):
-            value = self._value(each)
+            value = self._fitting(each, targets)
             if value.stype != "default" and ignore_sparse:
                 continue
             for target in targets:
@@ -166,8 +178,7 @@ class KVStore(KVStoreBase):
 
     def pushpull(self, key: Any, value: Any, out: Any = None, priority: int = 0) -> None:
         """`push` and `pull` in one; into the values themselves where `out` is not given."""
-        for each, values in _pairs(key, value):
-            self._take(each, self._reduced(each, values))
+        self.push(key, value, priority)
         self.pull(key, value if out is None else out, priority, ignore_sparse=False)
 
     def broadcast(self, key: Any, value: Any, out: Any, priority: int = 0) -> None:
@@ -185,12 +196,20 @@ class KVStore(KVStoreBase):
             row_ids: the rows, an array or one for each array of `out`.
 
         Raises:
-            AssertionError: no rows are given.
+            AssertionError: no rows are given, or the value or an array is not row_sparse.
         """
         if out is None or row_ids is None:
             raise _StoreError("row_sparse_pull needs out and row_ids")
         for each, targets in _pairs(key, out):
             value = self._value(each)
+            stored = [x.stype for x in (value, *targets)]
+            if set(stored) != {"row_sparse"}:
+                raise _StoreError(
+                    f"row_sparse_pull takes rows of row_sparse values, and key {printable(each)} has others",
+                    expected="row_sparse",
+                    found=f"{stored[0]}, into {', '.join(stored[1:])}",
+                    fix="pull dense values by pull(key, out=array)",
+                )
             ids = row_ids if isinstance(row_ids, (list, tuple)) else [row_ids] * len(targets)
             for target, rows in zip(targets, ids, strict=True):
                 wanted = nd.array(sorted({int(r) for r in rows.asnumpy().ravel()}), dtype="int64")
@@ -200,7 +219,17 @@ class KVStore(KVStoreBase):
     # ---- optimizer
 
     def set_optimizer(self, optimizer: Any) -> None:
-        """Let the store change weights by an optimizer when gradients are pushed."""
+        """Let the store change weights by an optimizer when gradients are pushed.
+
+        Raises:
+            ValueError: it is none.
+        """
+        if not isinstance(optimizer, opt.Optimizer):
+            raise _StoreError(
+                "set_optimizer takes an optimizer",
+                found=printable(optimizer),
+                fix="make it first: mx.optimizer.create('sgd', learning_rate=0.1)",
+            )
         self._optimizer = optimizer
         self._set_updater(opt.get_updater(optimizer))
 
@@ -239,10 +268,16 @@ class KVStore(KVStoreBase):
             compression_params: `type`, "2bit", and `threshold`, 0.5 where not given.
 
         Raises:
-            ValueError: another type, or a threshold that is not positive.
+            ValueError: another type, a threshold that is not positive, or a store that sums on the CPU's side.
         """
+        if "device" not in self.type and "dist" not in self.type:
+            raise _StoreError(
+                "Gradient compression is not supported for this type of kvstore",
+                expected="device, or a dist kind",
+                found=self.type,
+            )
         params = dict(compression_params)
-        kind, threshold = params.pop("type", "2bit"), float(params.pop("threshold", 0.5))
+        kind, threshold = params.pop("type", None), float(params.pop("threshold", 0.5))
         if kind != "2bit" or params:
             raise _StoreError(
                 "no such gradient compression", expected="type '2bit', threshold", found=str(dict(compression_params))

@@ -9,7 +9,7 @@ import torch
 import torch.distributed as dist
 
 from evergraph.errors import EvergraphError, UsageError, printable
-from evergraph.mxnet.kvstore import KVStore, KVStoreBase, _pairs
+from evergraph.mxnet.kvstore import KVStore, KVStoreBase, _pairs, _summed
 
 __all__ = ["DistributedStore", "create_distributed"]
 
@@ -60,12 +60,12 @@ class DistributedStore(KVStore):
             _told(lambda data: dist.broadcast(data, 0), stored._data, f"handing out {printable(each)}")
 
     def _reduced(self, key: Any, values: list[Any]) -> Any:
-        total = super()._reduced(key, values)
+        total = _summed(values)  # only what goes to other processes is compressed
         if total.stype != "default":
             total = total.tostype("default")
         if len(values) == 1:
             total = total.copy()
-        if self._compression is not None and self.num_workers > 1:
+        if self._compression is not None:
             total = self._compression(key, -1, total)
         _told(dist.all_reduce, total._data, f"summing {printable(key)}")
         return total
