@@ -285,6 +285,29 @@ def test_a_summand_that_is_read_later_or_seen_through_a_view_is_not_overwritten(
     check(graph, {"data": (2, 4, 6, 6), "weight": WEIGHT})
 
 
+def test_a_layer_does_not_overwrite_the_data_that_it_reads():
+    graph = chain(
+        ("Convolution", "x", "data w0", RESIDUAL),
+        ("Convolution", "conv", "x weight", RESIDUAL),
+        ("elemwise_add", "sum", "x conv"),
+        ("Activation", "y", "sum", {"act_type": "relu"}),
+    )
+    check(graph, {"data": (2, 4, 6, 6), "weight": WEIGHT, "w0": WEIGHT})
+
+
+def test_a_layer_that_runs_where_its_sum_is_still_finds_its_data():
+    graph = chain(
+        ("Convolution", "x", "data w0", RESIDUAL),
+        ("Convolution", "late", "x w1", RESIDUAL),
+        ("Convolution", "conv", "data w2", RESIDUAL),
+        ("elemwise_add", "first", "conv x"),
+        ("Convolution", "next", "first w3", RESIDUAL),
+        ("Pooling", "pool", "next", {"kernel": "(1, 1)"}),
+        ("elemwise_add", "y", "late pool"),
+    )
+    check(graph, {"data": (2, 4, 6, 6), **dict.fromkeys(("w0", "w1", "w2", "w3"), WEIGHT)})
+
+
 def test_a_sum_with_itself_and_with_another_shape_is_not_fused():
     twice = chain(("Convolution", "conv", "data weight", RESIDUAL), ("elemwise_add", "y", "conv conv"))
     check(twice, {"data": (2, 4, 6, 6), "weight": WEIGHT})

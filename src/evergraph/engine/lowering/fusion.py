@@ -12,7 +12,6 @@ from typing import Any
 import torch
 
 from evergraph.engine.lowering.activations import SUMS, Activation, activation_of
-from evergraph.engine.lowering.inplace import can_overwrite
 from evergraph.engine.lowering.onednn import Private, private_operators
 from evergraph.engine.lowering.rewriting import Uses, constant, engine_step
 from evergraph.engine.program import NOTHING, Program, Step
@@ -52,15 +51,15 @@ def fuse_layers(program: Program) -> list[str]:
             act = None  # after a sum oneDNN's operator takes no other
         if following is not None and act is not None:
             absorbed, last = [*absorbed, following], following
-        overwrite = other is not None and can_overwrite(program, uses, other, absorbed[0])
         inputs = (step.inputs[0],) if other is None else (step.inputs[0], other)
         for each in absorbed:
             steps[places[id(each)]] = None
             names.append(each.name)
         steps[index] = None
-        call = layer.call(act, other is not None, overwrite)
+        call = layer.call(act, other is not None, False)
+        known = {} if other is None else {"over": layer.call(act, True, True)}
         # where the last of them was: all that it reads is there by then
-        steps[places[id(last)]] = engine_step(step.name, layer.kind, call, inputs, last.outputs[0])
+        steps[places[id(last)]] = engine_step(step.name, layer.kind, call, inputs, last.outputs[0], **known)
     program.steps = [s for s in steps if s is not None]
     program.prune()
     return names

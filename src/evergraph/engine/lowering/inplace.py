@@ -17,12 +17,11 @@ _FRESH = frozenset(
 )  # fmt: skip
 
 
-def can_overwrite(program: Program, uses: Uses, value: int, step: Step) -> bool:
+def can_overwrite(uses: Uses, value: int, step: Step) -> bool:
     """Whether a step, which reads a value last, may overwrite it: nobody else holds its memory.
 
     Args:
-        program: what the value belongs to.
-        uses: its makers and readers; steps that were fused count by what they were.
+        uses: who makes and reads the program's values, in the order in which its steps will run.
         value: what is to be overwritten.
         step: who would overwrite it.
     """
@@ -30,31 +29,39 @@ def can_overwrite(program: Program, uses: Uses, value: int, step: Step) -> bool:
     if maker is None or maker.kind not in _FRESH or None in readers:
         return False
     # every other reader must have read it by then, and hold no view of it
-    order = {id(s): i for i, s in enumerate(program.steps)}
-    return all(r is step or (r.kind in _FRESH and order.get(id(r), -1) < order[id(step)]) for r in readers)
+    return all(r is step or (r.kind in _FRESH and uses.order[id(r)] < uses.order[id(step)]) for r in readers)
 
 
 def overwrite_inputs(program: Program) -> list[str]:
     """Let activations and sums overwrite an input that nobody else holds: new memory costs as much as they do.
 
     Args:
-        program: an inference program, changed in place.
+        program: an inference program, changed in place; its steps stay in this order.
 
     Returns:
         Names of the nodes that overwrite an input.
     """
     uses, names = Uses(program), []
     for index, step in enumerate(program.steps):
-        act = activation_of(step)
-        if act is not None and can_overwrite(program, uses, step.inputs[0], step):
-            found, inputs = act.plain, step.inputs[:1]
-        elif step.kind in SUMS and (first := _summand(program, uses, step)) is not None:
-            found, inputs = torch.Tensor.add_, (first, *(v for v in step.inputs if v != first))
-        else:
-            continue
-        names.append(step.name)
-        program.steps[index] = engine_step(step.name, "activation", found, inputs, step.outputs[0])
+        found = _overwriting(program, uses, step)
+        if found is not None:
+            names.append(step.name)
+            program.steps[index] = found
     return names
+
+
+def _overwriting(program: Program, uses: Uses, step: Step) -> Step | None:
+    """The step in its form that overwrites an input, if there is one and it may."""
+    act = activation_of(step)
+    if act is not None and can_overwrite(uses, step.inputs[0], step):
+        return engine_step(step.name, "activation", act.plain, step.inputs[:1], step.outputs[0])
+    if step.kind in SUMS and (first := _summand(program, uses, step)) is not None:
+        inputs = (first, *(v for v in step.inputs if v != first))
+        return engine_step(step.name, "activation", torch.Tensor.add_, inputs, step.outputs[0])
+    if "over" in step.params:
+        data, other = step.inputs  # a layer reads its data while it writes
+        return step.replace(call=step.params.over) if data != other and can_overwrite(uses, other, step) else None
+    return None
 
 
 def _summand(program: Program, uses: Uses, step: Step) -> int | None:
@@ -62,4 +69,4 @@ def _summand(program: Program, uses: Uses, step: Step) -> int | None:
     shapes = {program.shapes.get(v) for v in step.inputs}
     if len(set(step.inputs)) != 2 or len(shapes) != 1 or None in shapes:
         return None
-    return next((v for v in step.inputs if can_overwrite(program, uses, v, step)), None)
+    return next((v for v in step.inputs if can_overwrite(uses, v, step)), None)

@@ -12,10 +12,11 @@ __all__ = ["Uses", "call_of", "engine_step", "redirect", "updated"]
 
 
 class Uses:
-    """Who makes and who reads each value of a program, as it was when this was made."""
+    """Who makes and who reads each value of a program, and when, as it was when this was made."""
 
     def __init__(self, program: Program) -> None:
         self.makers, self.readers = program.makers(), program.readers()
+        self.order = {id(s): i for i, s in enumerate(program.steps)}
 
     def reader(self, value: int) -> Step | None:
         """The one step that reads a value, once; None where there are none, several, or it is an output."""
