@@ -25,6 +25,8 @@ TRACED = 16
 COSTS = 64 << 20
 MEMORY = 128 << 20
 """What a case may take beyond the largest so far: 64 MB that hostile input may cost, and as much for Python itself."""
+NOT_PLANNED = ("mxnet-checkpoint", "safetensors-sharded", "training-state", "evergraph-shards")
+"""Formats of several files."""
 
 
 @dataclass
@@ -55,7 +57,7 @@ def read(data):
                 len(chunk)
     assert found.graph is None or len(found.graph) >= 0
     repr(found)
-    if len(data) % 5 == 0 and found.format not in ("mxnet-checkpoint", "safetensors-sharded"):
+    if len(data) % 5 == 0 and found.format not in NOT_PLANNED:
         layout = by_name(found.format).plan(found.replace(), locate("memory://fuzz/target"))
         for file in layout.files:
             for piece in file.pieces():

@@ -11,6 +11,8 @@ import numpy as np
 
 import evergraph as eg
 from evergraph.formats import FORMATS
+from evergraph.formats.shards import table_sum
+from evergraph.formats.training_state import manifest_sum
 from evergraph.graph import Graph, Node
 from evergraph.tensors import Tensor
 from tests.formats.battery import written
@@ -117,10 +119,36 @@ def from_torch():
     return found | {"torch-tar/old": old_archive()}
 
 
+def states():
+    """The two tables of training states, with the files that they name where the cases are read."""
+    eg.save(
+        {"w#0": np.ones((2, 3), "float32"), "w#1": np.zeros((1, 3), "float32")}, "memory://fuzz/shard-0.safetensors"
+    )
+    chunks = [
+        {"offsets": [0, 0], "sizes": [2, 3], "file": "shard-0.safetensors", "name": "w#0"},
+        {"offsets": [2, 0], "sizes": [1, 3], "file": "shard-0.safetensors", "name": "w#1"},
+    ]
+    tensors = {"w": {"dtype": "float32", "shape": [3, 3], "chunks": chunks}}
+    shards = {"evergraph_shards": 1, "tensors": tensors, "crc": table_sum(tensors)}
+    values = {
+        "shared": {"modules": [{"arguments": {"w": [{"$tensor": "x", "kind": "nd"}]}}], "settings": [{"lr": 0.1}]},
+        "own": {"modules": [{"auxiliary": {}}], "metric": {"kind": "Accuracy"}},
+    }
+    text = np.frombuffer(json.dumps(values).encode(), np.uint8)
+    eg.save({"values": text, "x": np.ones(3, "float32")}, "memory://fuzz/process-0.safetensors")
+    parts = [{"file": "process-0.safetensors", "sums": "0"}]
+    state = {"evergraph_training": 1, "epoch": 1, "batch": 0, "parts": parts, "step": 3}
+    state["crc"] = manifest_sum(state)
+    return {
+        "evergraph-shards/table": json.dumps(shards).encode(),
+        "training-state/manifest": json.dumps(state).encode(),
+    }
+
+
 def seeds():
     """Name -> bytes of every seed, in a fixed order."""
     found = every_format()
-    found |= archives(found) | from_torch()
+    found |= archives(found) | from_torch() | states()
     index = {"metadata": {"total_size": 8}, "weight_map": {"a": "m-1.safetensors", "b": "m-2.safetensors"}}
     found["safetensors-sharded/index"] = json.dumps(index).encode()
     found["pickle/numpy"] = pickle.dumps({"a": np.arange(3.0), "b": [np.float32(1), (1, "x", None)]}, 2)

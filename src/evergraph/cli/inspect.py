@@ -58,7 +58,7 @@ def _facts(checkpoint: Any, values: bool) -> dict[str, Any]:
         tensors[name] = row
     facts: dict[str, Any] = {"name": checkpoint.name, "format": checkpoint.format, "bytes": checkpoint.nbytes}
     facts |= {"tensors": tensors, "metadata": dict(checkpoint.metadata)}
-    facts |= {k: checkpoint.details[k] for k in ("archive", "aliases") if k in checkpoint.details}
+    facts |= {k: checkpoint.details[k] for k in ("archive", "aliases", "training") if k in checkpoint.details}
     facts["graph"] = None if checkpoint.graph is None else _graph_facts(checkpoint.graph)
     return facts
 
@@ -95,9 +95,24 @@ def _summary(checkpoint: Any, facts: dict[str, Any]) -> list[tuple[str, str]]:
     archive = facts.get("archive")
     if isinstance(archive, dict):
         rows.append(("archive", f"{archive.get('kind', '')}, {len(archive.get('members', ()))} members"))
+    rows += _training(facts.get("training"))
     rows += [("alias", f"{one} is {other}") for one, other in dict(facts.get("aliases") or {}).items()]
     rows += [(str(k), str(v)) for k, v in checkpoint.metadata.items() if isinstance(v, (str, int, float, bool))]
     return rows
+
+
+def _training(facts: Any) -> list[tuple[str, str]]:
+    """Of a training's state: when it was taken, and by what it is trained."""
+    if not isinstance(facts, dict):
+        return []
+    batches = f", {facts['batch']} batches done" if facts.get("batch") else ""
+    settings = ", ".join(f"{k} {v}" for k, v in facts["settings"].items() if v not in (0, None))
+    return [
+        ("taken", f"in epoch {facts['epoch']}{batches}, after {facts.get('step', 0)} batches in all"),
+        ("by", f"{facts.get('processes', 1)} process(es), measured by {facts['metric']}"),
+        ("optimizer", f"{facts['optimizer']}: {settings}"),
+        ("besides", "its arrays and counts, random streams, and where the data stands"),
+    ]
 
 
 def _tensors(tensors: dict[str, Any], values: bool, out: Output) -> None:

@@ -11,6 +11,7 @@ from evergraph.formats.folder import in_folder
 from evergraph.formats.mxnet_checkpoint import MXNetCheckpoint, prefix_bundle, split_name
 from evergraph.formats.registry import by_content, by_name
 from evergraph.formats.tensorflow_folder import index_in_folder, index_of_prefix
+from evergraph.formats.training_state import state_in_folder
 from evergraph.stores import Location, list_folder, locate, open_source
 
 __all__ = ["open_checkpoint"]
@@ -54,6 +55,9 @@ def open_checkpoint(uri: object, form: str | None = None, **options: Any) -> Che
 
 
 def _in_folder(location: Location, options: dict[str, Any]) -> Checkpoint:
+    state = state_in_folder(location, options.get("member"))
+    if state is not None:
+        return _file(state, None, {k: v for k, v in options.items() if k != "member"})
     index = in_folder(location)
     if index != location:
         return _file(index, None, options)

@@ -16,6 +16,8 @@ _formats = {
     "mindspore-ckpt": "evergraph.formats.mindspore_ckpt:MindSporeCheckpoint",
     "safetensors": "evergraph.formats.safetensors:SafeTensors",
     "safetensors-sharded": "evergraph.formats.safetensors_index:SafeTensorsIndex",
+    "training-state": "evergraph.formats.training_state:TrainingState",
+    "evergraph-shards": "evergraph.formats.shards:Shards",
     "torch": "evergraph.formats.torch_zip:TorchZip",
     "npz": "evergraph.formats.numpy_npz:NumpyArchive",
     "npy": "evergraph.formats.numpy_npz:NumpyArray",

@@ -8,29 +8,34 @@ A state that was cut off has no manifest: it is passed over, and removed when a 
 """
 
 import json
-import re
 import zlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from evergraph.checkpoint import Checkpoint
-from evergraph.errors import DamagedError, EvergraphError, IntegrityError, collect, printable
+from evergraph.errors import DamagedError, EvergraphError, IntegrityError, collect
 from evergraph.formats import by_name
+from evergraph.formats.training_state import MANIFEST, STATE, VALUES, manifest_sum, read_training_manifest
 from evergraph.saving.checksums import read_manifest, wrong_tensors
 from evergraph.saving.save import save, sidecar
 from evergraph.stores import Location, commit, exists, list_folder, locate, open_source
 from evergraph.stores.folders import list_folders, make_folder, remove_file, remove_folder
 from evergraph.tensors import Tensor
 
-__all__ = ["MANIFEST", "Moment", "Part", "finish_state", "prune", "read_part", "read_state", "states", "write_part"]
-
-MANIFEST = "training.json"
-VALUES = "values"
-"""The tensor that holds the plain values: a checksum then covers them too."""
+__all__ = [
+    "MANIFEST",
+    "Moment",
+    "Part",
+    "damage",
+    "finish_state",
+    "prune",
+    "read_part",
+    "read_state",
+    "states",
+    "write_part",
+]
 
 _FORMAT = "safetensors"
-_NAME = re.compile(r"state-(\d{4,})-(\d{8,})")
-_LARGEST = 64 << 20
 
 
 class Moment(NamedTuple):
@@ -65,7 +70,7 @@ def states(folder: str) -> list[Moment]:
 
 
 def _all(folder: str) -> list[Moment]:
-    found = [_NAME.fullmatch(name) for name in list_folders(folder)]
+    found = [STATE.fullmatch(name) for name in list_folders(folder)]
     return sorted(Moment(int(m[1]), int(m[2])) for m in found if m)
 
 
@@ -114,15 +119,10 @@ def finish_state(folder: str, moment: Moment, parts: list[dict[str, Any]], **fac
         facts: plain values that a reader wants to know before it reads a file.
     """
     content = {"evergraph_training": 1, "epoch": moment.epoch, "batch": moment.batch, "parts": parts, **facts}
-    content["crc"] = _own_crc(content)
+    content["crc"] = manifest_sum(content)
     data = (json.dumps(content, indent=1) + "\n").encode()
     with commit(_place(folder, moment, MANIFEST), total=len(data)) as sink:
         sink.write(data)
-
-
-def _own_crc(content: Mapping[str, Any]) -> str:
-    rest = {k: v for k, v in content.items() if k != "crc"}
-    return f"{zlib.crc32(json.dumps(rest, sort_keys=True).encode()):08x}"
 
 
 def read_state(folder: str, moment: Moment) -> dict[str, Any]:
@@ -133,23 +133,14 @@ def read_state(folder: str, moment: Moment) -> dict[str, Any]:
     """
     place = _place(folder, moment, MANIFEST)
     with open_source(place) as source:
-        data = source.head(min(source.size, _LARGEST))
-    try:
-        content = json.loads(data)
-        if content["evergraph_training"] != 1:
-            raise ValueError(f"version {printable(content['evergraph_training'])}, and this release reads version 1")
-        if content["crc"] != _own_crc(content):
-            raise ValueError("its checksum is another one")
-        good = all(re.fullmatch(r"[\w.-]+", p["file"]) and int(p["sums"], 16) >= 0 for p in content["parts"])
-        if not good or (content["epoch"], content["batch"]) != moment:
-            raise ValueError("it belongs to another state")
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        content = read_training_manifest(source)
+    if (content["epoch"], content["batch"]) != moment:
         raise DamagedError(
             "the manifest of the training state is damaged",
             where=place.shown,
-            found=printable(error),
+            found="it belongs to another state",
             fix=f"remove the folder {moment.name} to go on from the state before it",
-        ) from error
+        )
     return content
 
 
@@ -189,6 +180,33 @@ def read_part(folder: str, moment: Moment, part: Mapping[str, Any]) -> Part:
     except (ValueError, RecursionError) as error:
         raise DamagedError("the training state's values are damaged", where=place.shown, found=str(error)) from error
     return Part(values, {k: v for k, v in found.items() if k != VALUES})
+
+
+def damage(manifest: Location) -> tuple[int, list[str]]:
+    """How many checksums a state's files have, and what is wrong with them, one line each.
+
+    Args:
+        manifest: of the state.
+    """
+    count, findings = 0, []
+    with open_source(manifest) as source:
+        parts = {p["file"]: p["sums"] for p in read_training_manifest(source)["parts"]}
+    names = [n for n in list_folder(manifest.uri.rpartition("/")[0]) if n.endswith(f".{_FORMAT}")]
+    for name in dict.fromkeys((*parts, *names)):
+        place = manifest.sibling(name)
+        try:
+            if name in parts and _crc(sidecar(place)) != parts[name]:
+                findings.append(f"{sidecar(place).basename}: the file of checksums is another one")
+            sums = read_manifest(sidecar(place))
+            if sums is None:
+                findings.append(f"{name}: its file of checksums is missing")
+                continue
+            found = by_name(_FORMAT).read(open_source(place))
+            count += len(found)
+            findings += [f"{name}, {line}" for line in wrong_tensors(found, sums)]
+        except EvergraphError as error:
+            findings.append(str(error).replace("\n", ";"))
+    return count, findings
 
 
 def prune(folder: str, keep: int) -> None:

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 
 from evergraph.checkpoint import Checkpoint
 from evergraph.errors import EvergraphError, printable
+from evergraph.formats.training_state import TrainingState
 from evergraph.saving.checksums import read_manifest, wrong_tensors
 from evergraph.saving.save import sidecar
+from evergraph.saving.state import damage
 from evergraph.stores import Location, locate, open_source
 from evergraph.stores.progress import advance
 
@@ -99,6 +101,8 @@ def _unreadable(checkpoint: Checkpoint) -> Iterator[str]:
 def _against_manifest(checkpoint: Checkpoint, location: Location) -> tuple[int | None, list[str]]:
     if location.is_stream:
         return None, []
+    if checkpoint.format == TrainingState.name and checkpoint.original is not None:
+        return damage(checkpoint.original.location)
     try:
         found = read_manifest(sidecar(location))
     except EvergraphError as error:

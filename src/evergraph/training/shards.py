@@ -11,7 +11,6 @@ array, and one JSON table, written last: where PyTorch's own files keep their ta
 import inspect
 import json
 import warnings
-import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -34,6 +33,7 @@ from torch.futures import Future
 from evergraph.checkpoint import Checkpoint
 from evergraph.errors import DamagedError, IntegrityError, ShapeError, UsageError, collect, printable
 from evergraph.formats import by_name
+from evergraph.formats.shards import TABLE, table_sum
 from evergraph.saving.checksums import checksums, read_manifest
 from evergraph.saving.save import save, sidecar
 from evergraph.stores import Location, commit, locate, open_source
@@ -42,7 +42,6 @@ from evergraph.tensors import Tensor, dtype
 
 __all__ = ["TABLE", "load_shards", "read_shards", "save_shards", "shard_names", "shard_table", "shared_memory"]
 
-TABLE = "shards.json"
 _FORMAT = "safetensors"
 _LARGEST = 1 << 30
 
@@ -167,7 +166,7 @@ def shard_table(folder: str) -> dict[str, Any]:
         data = source.head(min(source.size, _LARGEST))
     try:
         table = json.loads(data)
-        if table["evergraph_shards"] != 1 or table["crc"] != _crc(table["tensors"]):
+        if table["evergraph_shards"] != 1 or table["crc"] != table_sum(table["tensors"]):
             raise ValueError("its checksum is another one")
         for name, (kind, shape) in shard_names(table).items():
             dtype(kind).torch()
@@ -178,10 +177,6 @@ def shard_table(folder: str) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DamagedError("the table of shards is damaged", where=place.shown, found=printable(error)) from error
     return table
-
-
-def _crc(tensors: Any) -> str:
-    return f"{zlib.crc32(json.dumps(tensors, sort_keys=True).encode()):08x}"
 
 
 class _Writer(StorageWriter):
@@ -231,7 +226,10 @@ class _Writer(StorageWriter):
             ]
             kind = str(dtype(one.properties.dtype))  # type: ignore[union-attr]
             tensors[name] = {"dtype": kind, "shape": list(one.size), "chunks": chunks}  # type: ignore[union-attr]
-        data = json.dumps({"evergraph_shards": 1, "tensors": tensors, "crc": _crc(tensors)}, indent=1).encode() + b"\n"
+        data = (
+            json.dumps({"evergraph_shards": 1, "tensors": tensors, "crc": table_sum(tensors)}, indent=1).encode()
+            + b"\n"
+        )
         with commit(_place(self._folder, TABLE), total=len(data)) as sink:
             sink.write(data)
 

@@ -108,6 +108,8 @@ class Session(Unsaved):
             self._logger.warning(
                 "Not in the training state, because it is neither a plain value nor an array: %s", line
             )
+        self._networks = [parts.network(m) for m in self._modules]
+        self._symbols = [m.symbol.tojson(remove_amp_cast=False) for m in self._modules]
         self._meeting = Meeting(self._modules[0]._kvstore)
         self._saver = Background(f"the training state in {asked.folder}") if asked.background else None
         self._snapshot = Snapshot()
@@ -283,7 +285,8 @@ class Session(Unsaved):
 
     def _shared(self) -> dict[str, Any]:
         return {
-            "network": [parts.network(m) for m in self._modules],
+            "network": self._networks,
+            "symbols": self._symbols,
             "settings": [m.optimizer_settings for m in self._modules],
             "modules": [parts.take_shared(m) for m in self._modules],
         }
