@@ -2,9 +2,12 @@
 
 MINDSPORES_PYTHON -m benchmarks.mindspore_recordings shards tests/data/mindspore/shards.json
 MINDSPORES_PYTHON -m benchmarks.mindspore_recordings cells tests/data/mindspore/cells
+MINDSPORES_PYTHON -m benchmarks.mindspore_recordings fits tests/data/mindspore/fits.json
 """
 
+import contextlib
 import hashlib
+import io
 import json
 import random
 import sys
@@ -14,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from tests.mindspore.cells import CELLS, METHODS, OPERATORS, evaluated
+from tests.mindspore.fits import FITS, fitted
 
 SHAPES = {"a.weight": (16, 8), "b.weight": (8, 16, 8), "c.bias": (16,)}
 
@@ -152,5 +156,20 @@ def cells(target):
         print("  ", text, why.replace("\n", " "))
 
 
+def fits(target):
+    """Every line of `FITS`, and one that evaluates after some epochs only."""
+    import mindspore as ms
+    from mindspore import dataset, nn, train
+
+    rows = []
+    for text, frequency in [*((text, 1) for text in FITS), ("LossMonitor(2)", 2), ("LossMonitor(2)", [2, 5])]:
+        shown = io.StringIO()
+        with contextlib.redirect_stdout(shown):
+            found = fitted(ms, nn, train, dataset, text, frequency)
+        lines = [line for line in shown.getvalue().splitlines() if line.startswith("epoch:")]
+        rows.append({"text": text, "frequency": frequency, "rows": found, "shown": lines})
+    Path(target).write_text(json.dumps(rows, indent=0))
+
+
 if __name__ == "__main__":
-    {"shards": shards, "cells": cells}[sys.argv[1]](sys.argv[2])
+    {"shards": shards, "cells": cells, "fits": fits}[sys.argv[1]](sys.argv[2])

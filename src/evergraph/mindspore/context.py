@@ -59,9 +59,9 @@ def set_context(**named: Any) -> None:
     _context.update(named)
 
 
-def get_context(name: str) -> Any:
+def get_context(attr_key: str) -> Any:
     """What was set under this name, or None."""
-    return _context.get(name)
+    return _context.get(attr_key)
 
 
 def set_device(device_target: str, device_id: int = 0) -> None:

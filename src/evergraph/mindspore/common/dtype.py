@@ -125,24 +125,24 @@ def of(found: Any) -> DType:
     return known
 
 
-def dtype_to_nptype(kind: DType) -> Any:
+def dtype_to_nptype(type_: DType) -> Any:
     """The NumPy scalar type of an element type.
 
     >>> dtype_to_nptype(float32)
     <class 'numpy.float32'>
     """
-    return dtypes.dtype({"bool_": "bool", "qint4x2": "int8"}.get(kind.name, kind.name)).numpy().type
+    return dtypes.dtype({"bool_": "bool", "qint4x2": "int8"}.get(type_.name, type_.name)).numpy().type
 
 
-def dtype_to_pytype(kind: DType) -> type:
+def dtype_to_pytype(type_: DType) -> type:
     """The Python type of an element type: bool, int, float or complex."""
-    if kind.torch is None:
+    if type_.torch is None:
         return str
-    if kind.torch.is_complex:
+    if type_.torch.is_complex:
         return complex
-    return bool if kind is bool_ else float if kind.is_floating else int
+    return bool if type_ is bool_ else float if type_.is_floating else int
 
 
-def pytype_to_dtype(kind: Any) -> DType:
+def pytype_to_dtype(obj: Any) -> DType:
     """The element type of a Python type, or of a NumPy one."""
-    return of(kind)
+    return of(obj)

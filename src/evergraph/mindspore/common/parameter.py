@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from evergraph.errors import ShapeError, UsageError, printable
+from evergraph.errors import UsageError, printable
 from evergraph.mindspore.common.tensor import Tensor
 
 __all__ = ["Parameter", "ParameterTuple"]
@@ -80,11 +80,6 @@ class Parameter(Tensor):
         self._torch.requires_grad_(value and (self._torch.is_floating_point() or self._torch.is_complex()))
 
     @property
-    def data(self) -> "Parameter":
-        """The Parameter itself, as in MindSpore."""
-        return self
-
-    @property
     def is_init(self) -> bool:
         """Whether its values are there: always."""
         return True
@@ -98,18 +93,11 @@ class Parameter(Tensor):
         """Hold other values, whose memory is shared from now on.
 
         Args:
-            data: Tensor, Parameter or number; of the same shape, and of a type that casts to this one's.
-            slice_shape: whether the shape may differ.
-
-        Raises:
-            ShapeError: the shape differs.
+            data: Tensor, Parameter or number; cast to this one's type. Its shape becomes the Parameter's.
+            slice_shape: taken, as in MindSpore 2.10, which takes another shape either way.
         """
         value = data if isinstance(data, Tensor) else Tensor(data, self.dtype)
         held = value._torch.detach()
-        if held.shape != self._torch.shape and not slice_shape:
-            raise ShapeError(
-                "a Parameter keeps its shape", where=printable(self.name), expected=self.shape, found=value.shape
-            )
         self._torch.data = held if held.dtype == self._torch.dtype else held.to(self._torch.dtype)
         return self
 

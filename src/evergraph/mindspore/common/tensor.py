@@ -348,9 +348,16 @@ def _initialised(data: Any, dtype: Any, shape: Any, init: Any) -> torch.Tensor:
     return initializer(init, _sizes(shape), dtype)._torch
 
 
-def tensor(input_data: Any = None, dtype: Any = None, shape: Any = None, init: Any = None) -> Tensor:
+def tensor(
+    input_data: Any = None,
+    dtype: Any = None,
+    shape: Any = None,
+    init: Any = None,
+    const_arg: bool = False,
+    device: str | None = None,
+) -> Tensor:
     """A Tensor; see the class."""
-    return Tensor(input_data, dtype, shape, init)
+    return Tensor(input_data, dtype, shape, init, const_arg, device)
 
 
 def from_numpy(array: np.ndarray[Any, Any]) -> Tensor:
@@ -358,6 +365,6 @@ def from_numpy(array: np.ndarray[Any, Any]) -> Tensor:
     return Tensor.from_numpy(array)
 
 
-def is_tensor(value: Any) -> bool:
+def is_tensor(obj: Any) -> bool:
     """Whether a value is a Tensor."""
-    return isinstance(value, Tensor)
+    return isinstance(obj, Tensor)

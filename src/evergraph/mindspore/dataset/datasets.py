@@ -43,6 +43,23 @@ class Dataset:
         """The names of the columns."""
         return list(self.columns)
 
+    @property
+    def column_names(self) -> list[str]:
+        """The names of the columns."""
+        return list(self.columns)
+
+    @property
+    def dataset_size(self) -> int:
+        """How many rows an epoch has."""
+        return self.get_dataset_size()
+
+    def reset(self) -> None:
+        """Nothing: each iteration begins anew."""
+
+    def num_classes(self) -> int | None:
+        """How many classes the labels have, where the dataset knows it."""
+        return None
+
     def get_batch_size(self) -> int:
         """How many rows a batch has."""
         return self._batch_size

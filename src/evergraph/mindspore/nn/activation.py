@@ -99,7 +99,7 @@ _NAMES: dict[str, Callable[[], Cell]] = {
 }
 
 
-def get_activation(name: str) -> Cell:
+def get_activation(name: str, prim_name: str | None = None) -> Cell:
     """The activation of this name.
 
     Raises:
@@ -109,5 +109,5 @@ def get_activation(name: str) -> Cell:
     ReLU()
     """
     if name not in _NAMES:
-        raise UsageError(f"no activation {printable(name)}", expected=", ".join(_NAMES))
+        raise UsageError(f"no activation {printable(name)}", where=prim_name, expected=", ".join(_NAMES))
     return _NAMES[name]()

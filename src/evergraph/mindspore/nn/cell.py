@@ -268,6 +268,20 @@ class Cell(torch.nn.Module):
         if twice:
             raise UsageError("Parameters share names", details=[printable(n) for n in twice])
 
+    def parameters_broadcast_dict(self, recurse: bool = True) -> "OrderedDict[str, Parameter]":
+        """The Parameters that are the same on all devices, by name: those that are not `layerwise_parallel`."""
+        return OrderedDict((n, p) for n, p in self.parameters_dict(recurse).items() if not p.layerwise_parallel)
+
+    @property
+    def param_prefix(self) -> str:
+        """The path that stands before its Parameters' names, as `update_cell_prefix` sets it."""
+        return self.__dict__["_param_prefix"]
+
+    def update_cell_prefix(self) -> None:
+        """Note the path of each cell."""
+        for path, cell in self.cells_and_names():
+            cell.__dict__["_param_prefix"] = path
+
     def init_parameters_data(self, auto_parallel_mode: bool = False) -> dict[Parameter, Parameter]:
         """Every Parameter with itself: values are there from the start."""
         return {p: p for p in self.get_parameters()}

@@ -141,6 +141,16 @@ class _OneStep(Cell):
 class RNNCell(_OneStep):
     """One step of RNN."""
 
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        has_bias: bool = True,
+        nonlinearity: str = "tanh",
+        dtype: Any = mstype.float32,
+    ) -> None:
+        super().__init__(input_size, hidden_size, has_bias, dtype, nonlinearity)
+
 
 class GRUCell(_OneStep):
     """One step of GRU."""

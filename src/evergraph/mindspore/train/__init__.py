@@ -8,8 +8,8 @@ _NAMES = {
     for module, names in {
         "model": "Model",
         "loss_scale_manager": "DynamicLossScaleManager FixedLossScaleManager LossScaleManager",
-        "callback": """Callback CheckpointConfig EarlyStopping History LambdaCallback LossMonitor
-            ModelCheckpoint RunContext SummaryCollector TimeMonitor""",
+        "callback": """Callback CheckpointConfig EarlyStopping History LambdaCallback LearningRateScheduler
+            LossMonitor ModelCheckpoint ReduceLROnPlateau RunContext SummaryCollector TimeMonitor""",
         "metrics": "Accuracy F1 Loss MAE MSE Metric Precision Recall Top1CategoricalAccuracy Top5CategoricalAccuracy "
         "TopKCategoricalAccuracy get_metric_fn get_metrics",
     }.items()

@@ -8,10 +8,13 @@ from typing import Any
 from evergraph.errors import UsageError, printable
 from evergraph.mindspore.nn.cell import Cell
 from evergraph.mindspore.nn.wrap import TrainOneStepCell, TrainOneStepWithLossScaleCell, WithEvalCell, WithLossCell
-from evergraph.mindspore.train.callback.base import Parameters, RunContext
+from evergraph.mindspore.train.callback.base import Parameters, RunContext, TimeMonitor
 from evergraph.mindspore.train.metrics import Loss, get_metrics
 
 __all__ = ["Model"]
+
+_OURS = "evergraph.mindspore.train.callback."
+"""Callbacks of these modules watch training alone; `fit` does not tell them of its evaluations."""
 
 
 class Model:
@@ -157,11 +160,11 @@ class Model:
                 told.cur_epoch_num = number
                 _tell(callbacks, "on_train_epoch_begin", context)
                 self._epoch(network, data, callbacks, context, steps)
-                told.eval_results = None
-                if check is not None and check[1](number) and not context.get_stop_requested():
-                    told.eval_results = self._evaluated(check[0], callbacks, sink)
-                    network.set_train()
+                if check is not None and check[1](number):
+                    self._evaluated_within(check[0], callbacks, told)
                 _tell(callbacks, "on_train_epoch_end", context)
+                told.pop("metrics", None)
+                told.pop("eval_results", None)
                 if context.get_stop_requested():
                     break
             _tell(callbacks, "on_train_end", context)
@@ -197,15 +200,26 @@ class Model:
         Raises:
             UsageError: the Model has no metrics.
         """
-        return self._evaluated(valid_dataset, _listed(callbacks), dataset_sink_mode)
+        listed = _listed(callbacks)
+        told = self._told("eval", self._eval_network, 1, valid_dataset.get_dataset_size(), dataset_sink_mode, listed)
+        told.valid_dataset, told.cur_step_num, told.cur_epoch_num = valid_dataset, 0, 1
+        return self._evaluated(valid_dataset, listed, told)
 
-    def _evaluated(self, data: Any, callbacks: list[Any], sink: bool) -> dict[str, Any]:
+    def _evaluated_within(self, data: Any, callbacks: list[Any], told: Parameters) -> None:
+        """Evaluate within `fit`: what callbacks are told is the training's, but for a few values that come back."""
+        kept = {k: told[k] for k in ("cur_step_num", "batch_num", "dataset_sink_mode", "net_outputs", "mode")}
+        told.update(eval_network=self._eval_network, valid_dataset=data, mode="eval", cur_step_num=0)
+        told.batch_num = data.get_dataset_size()
+        loss = Loss()
+        shown = [c for c in callbacks if isinstance(c, TimeMonitor) or not type(c).__module__.startswith(_OURS)]
+        metrics = self._evaluated(data, shown, told, loss)
+        told.eval_results = metrics | {"eval_loss": loss.eval()}
+        told.update(kept)
+
+    def _evaluated(self, data: Any, callbacks: list[Any], told: Parameters, last: Any = None) -> dict[str, Any]:
         if not self._metrics or self._eval_network is None:
             raise UsageError("the Model has no metrics", fix="Model(network, loss_fn=..., metrics={'Accuracy'})")
-        network = self._eval_network
-        told = self._told("eval", network, 1, data.get_dataset_size(), sink, callbacks)
-        told.valid_dataset, told.cur_step_num, told.cur_epoch_num = data, 0, 1
-        context = RunContext(told)
+        network, context = self._eval_network, RunContext(told)
         for metric in self._metrics.values():
             metric.clear()
         was = [(cell, cell.training) for _, cell in network.cells_and_names()]
@@ -213,16 +227,18 @@ class Model:
         _tell(callbacks, "on_eval_begin", context)
         _tell(callbacks, "on_eval_epoch_begin", context)
         for batch in data.create_tuple_iterator(num_epochs=1):
-            told.cur_step_num += 1
+            told.cur_step_num, told.eval_dataset_element = told.cur_step_num + 1, batch
             _tell(callbacks, "on_eval_step_begin", context)
             told.net_outputs = network(*batch)
-            self._counted(told.net_outputs)
             _tell(callbacks, "on_eval_step_end", context)
+            self._counted(told.net_outputs)
+            if last is not None and self._eval_indexes is not None:  # MindSpore's eval_loss is the last batch's alone
+                last.clear()
+                last.update(told.net_outputs[self._eval_indexes[0]])
             if context.get_stop_requested():
                 break
-        told.metrics = {name: metric.eval() for name, metric in self._metrics.items()}
-        told.eval_results = told.metrics
         _tell(callbacks, "on_eval_epoch_end", context)
+        told.metrics = {name: metric.eval() for name, metric in self._metrics.items()}
         _tell(callbacks, "on_eval_end", context)
         for cell, training in was:
             cell.__dict__["training"] = training

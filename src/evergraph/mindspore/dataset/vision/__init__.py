@@ -11,6 +11,7 @@ from evergraph.mindspore.common import seed
 
 __all__ = [
     "HWC2CHW",
+    "Border",
     "CenterCrop",
     "Decode",
     "Inter",
@@ -31,6 +32,15 @@ class Inter(enum.IntEnum):
     NEAREST = 0
     LINEAR = 1
     BILINEAR = 1
+
+
+class Border(enum.StrEnum):
+    """What stands beyond an image's edge."""
+
+    CONSTANT = "constant"
+    EDGE = "edge"
+    REFLECT = "reflect"
+    SYMMETRIC = "symmetric"
 
 
 def _pair(value: Any) -> tuple[int, int]:
@@ -181,25 +191,41 @@ class CenterCrop:
 class Pad:
     """More pixels on all sides; of two numbers left and right, top and bottom; of four each side."""
 
-    def __init__(self, padding: Any, fill_value: int = 0) -> None:
+    def __init__(self, padding: Any, fill_value: Any = 0, padding_mode: Any = Border.CONSTANT) -> None:
+        padding = padding[0] if isinstance(padding, (tuple, list)) and len(padding) == 1 else padding
         sides = (padding,) * 4 if isinstance(padding, int) else tuple(padding)
         self.padding = sides if len(sides) == 4 else (sides[0], sides[1], sides[0], sides[1])
-        self.fill_value = fill_value
+        self.fill_value, self.padding_mode = fill_value, Border(padding_mode)
 
     def __call__(self, image: Any) -> Any:
         """Pad."""
         image = np.asarray(image)
         left, top, right, bottom = self.padding
         sides = [(top, bottom), (left, right)] + [(0, 0)] * (image.ndim - 2)
-        return np.pad(image, sides, constant_values=self.fill_value)
+        if self.padding_mode is not Border.CONSTANT:
+            return np.pad(image, sides, mode=self.padding_mode.value)
+        if isinstance(self.fill_value, int):
+            return np.pad(image, sides, constant_values=self.fill_value)
+        found = np.empty((*(n + sum(s) for n, s in zip(image.shape, sides, strict=True)),), image.dtype)
+        found[:] = self.fill_value
+        found[top : top + image.shape[0], left : left + image.shape[1]] = image
+        return found
 
 
 class RandomCrop:
     """A part of an image at a random place."""
 
-    def __init__(self, size: Any, padding: Any = None, pad_if_needed: bool = False, fill_value: int = 0) -> None:
+    def __init__(
+        self,
+        size: Any,
+        padding: Any = None,
+        pad_if_needed: bool = False,
+        fill_value: Any = 0,
+        padding_mode: Any = Border.CONSTANT,
+    ) -> None:
         self.size, self.pad_if_needed, self.fill_value = _pair(size), pad_if_needed, fill_value
-        self._pad = None if padding is None else Pad(padding, fill_value)
+        self.padding_mode = padding_mode
+        self._pad = None if padding is None else Pad(padding, fill_value, padding_mode)
 
     def __call__(self, image: Any) -> Any:
         """Crop."""
@@ -208,7 +234,7 @@ class RandomCrop:
         if any(lack):
             if not self.pad_if_needed:
                 raise ShapeError("the image is smaller than the crop", expected=self.size, found=image.shape)
-            image = Pad((lack[1], lack[0], lack[1], lack[0]), self.fill_value)(image)
+            image = Pad((lack[1], lack[0], lack[1], lack[0]), self.fill_value, self.padding_mode)(image)
         draw = seed.generator()
         top, left = (int(draw.integers(0, have - want + 1)) for have, want in zip(image.shape, self.size, strict=False))
         return image[top : top + self.size[0], left : left + self.size[1]]

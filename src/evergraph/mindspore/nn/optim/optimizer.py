@@ -191,6 +191,15 @@ class Optimizer(Cell):
         """Whether gradients' rows are added up before they are used: always."""
         return True
 
+    def get_lr_parameter(self, param: Any) -> Any:
+        """The learning rate of a Parameter, or of several: a Parameter, or a schedule."""
+        order = list(self._trained)
+        found = [
+            self._rates[next(i for i, mine in enumerate(order) if mine is one)]
+            for one in ([param] if isinstance(param, Parameter) else param)
+        ]
+        return found[0] if isinstance(param, Parameter) else found
+
     def target(self, *_: Any) -> None:
         """Kept for programs that choose where the update runs."""
 

@@ -6,7 +6,8 @@ from typing import Any
 _NAMES = {
     name: module
     for module, names in {
-        "base": "Callback EarlyStopping History LambdaCallback LossMonitor RunContext TimeMonitor",
+        "base": "Callback History LambdaCallback LossMonitor RunContext TimeMonitor",
+        "monitors": "EarlyStopping LearningRateScheduler ReduceLROnPlateau",
         "checkpoint": "CheckpointConfig ModelCheckpoint",
         "summary": "SummaryCollector",
     }.items()

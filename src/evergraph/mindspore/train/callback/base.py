@@ -8,7 +8,7 @@ import numpy as np
 from evergraph.errors import UsageError, printable
 from evergraph.mindspore.common.tensor import Tensor
 
-__all__ = ["Callback", "EarlyStopping", "History", "LambdaCallback", "LossMonitor", "RunContext", "TimeMonitor"]
+__all__ = ["Callback", "History", "LambdaCallback", "LossMonitor", "RunContext", "TimeMonitor"]
 
 _EVENTS = ("begin", "epoch_begin", "step_begin", "step_end", "epoch_end", "end")
 PHASES = tuple(f"on_{phase}_{event}" for phase in ("train", "eval") for event in _EVENTS)
@@ -133,8 +133,8 @@ class LossMonitor(Callback):
     def on_train_epoch_end(self, run_context: Any) -> None:
         """Print the evaluation's values, where `fit` made some."""
         told = run_context.original_args()
-        if told.eval_results:
-            print(f"Eval result: epoch {told.cur_epoch_num}, metrics: {told.eval_results}", flush=True)
+        if told.metrics:
+            print(f"Eval result: epoch {told.cur_epoch_num}, metrics: {told.metrics}", flush=True)
 
     def on_eval_step_end(self, run_context: Any) -> None:
         """Nothing: the loss of training is shown."""
@@ -148,23 +148,36 @@ class TimeMonitor(Callback):
     """Prints how long each epoch and its steps took.
 
     Args:
-        data_size: steps of an epoch, where they are not the dataset's.
+        data_size: steps of an epoch, where the dataset does not tell.
+        data_time: whether the time that steps waited for data is told, too.
     """
 
     def __init__(self, data_size: int | None = None, data_time: bool = False) -> None:
         super().__init__()
-        self.data_size, self.epoch_time = data_size, time.time()
+        self.data_size, self.data_time, self.epoch_time = data_size, data_time, time.time()
+        self._waited, self._since = 0.0, time.time()
+
+    def on_train_step_begin(self, run_context: Any) -> None:
+        """Count how long the step waited for its data."""
+        self._waited += time.time() - self._since
+
+    def on_train_step_end(self, run_context: Any) -> None:
+        """Start the clock of the next step's data."""
+        self._since = time.time()
 
     def epoch_begin(self, run_context: Any) -> None:
         """Start the clock."""
-        self.epoch_time = time.time()
+        self.epoch_time = self._since = time.time()
+        self._waited = 0.0
 
     def epoch_end(self, run_context: Any) -> None:
         """Print."""
-        steps = self.data_size or run_context.original_args().batch_num or 1
+        told = run_context.original_args()
+        steps = told.batch_num or self.data_size or 1
         spent = (time.time() - self.epoch_time) * 1000
-        phase = "Train" if run_context.original_args().mode != "eval" else "Eval"
-        print(f"{phase} epoch time: {spent:5.3f} ms, per step time: {spent / steps:5.3f} ms", flush=True)
+        line = f"{(told.mode or '').title()} epoch time: {spent:5.3f} ms, per step time: {spent / steps:5.3f} ms"
+        waited = f" (data time: {self._waited * 1000 / steps:5.3f} ms)" if self.data_time else ""
+        print(line + waited, flush=True)
 
 
 class LambdaCallback(Callback):
@@ -183,71 +196,20 @@ class LambdaCallback(Callback):
 class History(Callback):
     """Keeps each epoch's loss, and metrics, in `history`."""
 
-    def begin(self, run_context: Any) -> None:
-        """Begin anew."""
+    def __init__(self) -> None:
+        super().__init__()
         self.history: dict[str, list[Any]] = {}
-        self.epoch: dict[str, list[int]] = {"epoch": []}
+        self.epoch: dict[str, list[int]] | None = None
+
+    def begin(self, run_context: Any) -> None:
+        """Count the epochs anew."""
+        self.epoch = {"epoch": []}
 
     def on_train_epoch_end(self, run_context: Any) -> None:
         """Keep what the epoch ends with."""
         told = run_context.original_args()
-        self.epoch["epoch"].append(told.cur_epoch_num)
-        self.history.setdefault("net_output", []).append(told.net_outputs)
-        for name, value in (told.eval_results or {}).items():
+        if self.epoch is not None:
+            self.epoch["epoch"].append(told.cur_epoch_num)
+        self.history.setdefault("net_output", []).append(loss_of(told.net_outputs))
+        for name, value in (told.metrics or {}).items():
             self.history.setdefault(name, []).append(value)
-
-
-class EarlyStopping(Callback):
-    """Stops when a value has not got better for `patience` epochs.
-
-    Args:
-        monitor: "eval_loss", "loss" or a metric's name.
-        min_delta: what counts as better.
-        patience: so many epochs.
-        mode: "auto", "min" or "max".
-        baseline: what must be reached, too.
-    """
-
-    def __init__(
-        self,
-        monitor: str = "eval_loss",
-        min_delta: float = 0,
-        patience: int = 0,
-        verbose: bool = False,
-        mode: str = "auto",
-        baseline: float | None = None,
-        restore_best_weights: bool = False,
-    ) -> None:
-        super().__init__()
-        if mode not in ("auto", "min", "max"):
-            raise UsageError("mode is auto, min or max", found=printable(mode))
-        self.monitor, self.min_delta, self.patience, self.verbose = monitor, abs(min_delta), patience, verbose
-        grows = mode == "max" or (mode == "auto" and not monitor.endswith("loss"))
-        self._sign, self.baseline, self.restore_best_weights = 1 if grows else -1, baseline, restore_best_weights
-
-    def on_train_begin(self, run_context: Any) -> None:
-        """Begin anew."""
-        self.wait, self.stopped_epoch, self.best, self._weights = 0, 0, -np.inf, None
-
-    def on_train_epoch_end(self, run_context: Any) -> None:
-        """Compare, and ask for a stop."""
-        told = run_context.original_args()
-        values = dict(told.eval_results or {}) | {"loss": loss_of(told.net_outputs)}
-        name = self.monitor if self.monitor in values else self.monitor.removeprefix("eval_")
-        if self.monitor.startswith("eval_") and not told.eval_results:
-            return
-        if name not in values:
-            raise UsageError("no such value to monitor", expected=", ".join(values), found=printable(self.monitor))
-        value = self._sign * float(values[name])
-        if value - self.min_delta > self.best:
-            self.best, self.wait = value, 0
-            if self.restore_best_weights:
-                self._weights = [p.asnumpy().copy() for p in told.train_network.get_parameters()]
-            return
-        self.wait += 1
-        if self.wait >= self.patience:
-            self.stopped_epoch = told.cur_epoch_num
-            run_context.request_stop()
-            if self._weights is not None:
-                for param, held in zip(told.train_network.get_parameters(), self._weights, strict=True):
-                    param.set_data(Tensor(held))
