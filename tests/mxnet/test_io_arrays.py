@@ -102,3 +102,10 @@ def test_prefetching_rejects_iterators_of_different_lengths():
     ahead.next()
     with pytest.raises(AssertionError, match="different numbers"):
         ahead.next()
+
+
+def test_refuses_labels_of_fewer_examples():
+    with pytest.raises(mx.MXNetError, match="extra: 3 examples") as caught:
+        mx.io.NDArrayIter(np.ones((5, 2)), {"extra": np.ones(3), "label": np.ones(4), "whole": np.ones(5)}, 2)
+    assert "label: 4 examples" in str(caught.value)
+    assert "whole" not in str(caught.value)

@@ -90,3 +90,11 @@ def test_rejects_files_that_do_not_fit_and_names_all_rows(folder):
         mx.io.MNISTIter(image="short.idx", label="l.idx")
     with pytest.raises(mx.MXNetError, match="cannot be read"):
         mx.io.MNISTIter(image="absent", label="l.idx")
+
+
+def test_gives_single_arrays_of_the_current_batch(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    rows = mx.io.CSVIter(data_csv="d.csv", data_shape=(2,), label_csv="l.csv", batch_size=3)
+    assert rows.iter_next()
+    assert rows.getdata().asnumpy().tolist() == [[0, 1], [2, 3], [4, 5]]
+    assert rows.getlabel().asnumpy().tolist() == [0, 1, 2]

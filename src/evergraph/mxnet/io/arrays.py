@@ -90,6 +90,7 @@ class NDArrayIter(DataIter):
 
     Raises:
         InputTypeError: data is empty or no array.
+        UsageError: an array has fewer examples than the first.
 
     >>> from evergraph.mxnet import nd
     >>> batches = NDArrayIter(nd.arange(5), nd.arange(5), batch_size=2)
@@ -122,6 +123,13 @@ class NDArrayIter(DataIter):
                 found=repr(last_batch_handle),
             )
         self.idx = np.arange(self.data[0][1].shape[0])
+        short = [f"{n}: {v.shape[0]} examples" for n, v in self.data + self.label if v.shape[0] < len(self.idx)]
+        if short:
+            raise UsageError(
+                "arrays of an iterator have fewer examples than the first",
+                expected=f"{len(self.idx)} examples, as {self.data[0][0]} has",
+                details=short,
+            )
         self._arranged = self.idx.copy()  # which example stands where: a training that goes on arranges them so again
         self.shuffle = shuffle
         self.last_batch_handle = last_batch_handle

@@ -57,6 +57,14 @@ class MXDataIter(HeldBatchIter):
         self.current_batch = found
         return found is not None
 
+    def getdata(self) -> Any:
+        """The data of the current batch, one array."""
+        return self.current_batch.data[0]
+
+    def getlabel(self) -> Any:
+        """The labels of the current batch, one array."""
+        return self.current_batch.label[0]
+
     def next(self) -> DataBatch:
         """The next batch; StopIteration at the end of the epoch."""
         if not self.iter_next():
