@@ -152,7 +152,7 @@ def upgraded(checkpoint: Checkpoint, pooling_convention: str | None = None) -> t
     tensors = {n: t.replace(details={}) if _is_old(t) else t for n, t in checkpoint.items()}
     if checkpoint.graph is None:
         return checkpoint.replace(tensors), None
-    found = upgrade_graph(checkpoint.graph, pooling_convention=pooling_convention)
+    found = upgrade_graph(checkpoint.graph, pooling_convention=pooling_convention, text=True)
     return checkpoint.replace(tensors, graph=found.graph), found
 
 

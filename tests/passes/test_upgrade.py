@@ -42,6 +42,22 @@ def test_an_up_to_date_graph_is_whole_and_left_alone(path):
     assert to_json(numbered) == path.read_bytes()
 
 
+@pytest.mark.parametrize("path", UPGRADED[:: len(UPGRADED) // 10], ids=ident)
+def test_a_file_laid_out_otherwise_gets_the_bytes_of_1_9_1(path):
+    graph = parse(json.dumps(json.loads(path.read_text()), ensure_ascii=False).encode())
+    assert upgrade(graph).edits == ()
+    found = upgrade(graph, text=True)
+    assert to_json(found.graph) == path.read_bytes()
+    assert [(step.name, count) for step, count in found.steps()] == [("text", 1)]
+    assert upgrade(found.graph, text=True).edits == ()
+
+
+def test_a_graph_without_row_pointers_gets_them():
+    path = MXNET / "1.9.1" / "checkpoints" / "lenet-symbol.json"
+    bare = {k: v for k, v in json.loads(path.read_text()).items() if k != "node_row_ptr"}
+    assert to_json(upgrade(parse(json.dumps(bare).encode())).graph) == path.read_bytes()
+
+
 def test_random_old_graphs_become_what_1_9_1_makes_of_them():
     for row in random_upgrades():
         graph = parse(json.dumps(row["graph"]).encode()).verify()
@@ -85,6 +101,18 @@ def test_rejects_texts_for_inputs_that_an_operator_lacks():
         upgrade(read(path))
     assert "nosuch_lr_mult" in recorded
     assert "node 'c' (Convolution): nosuch_lr_mult, and its inputs are data, weight, bias" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("op", "inputs", "texts"),
+    [("_contrib_fft", 1, {}), ("_contrib_ifft", 1, {}), ("_contrib_count_sketch", 3, {"out_dim": "3"})],
+)
+def test_texts_for_inputs_that_these_operators_lack_stay_as_in_1_9_1(op, inputs, texts):
+    names = tuple(Node("null", f"x{i}") for i in range(inputs))
+    node = Node(op, "y", {"zzz_lr_mult": "3", **texts}, tuple((i, 0, 0) for i in range(inputs)))
+    found = upgrade(Graph((*names, node), ((inputs, 0, 0),)))
+    assert found.graph.nodes[-1].attrs["zzz_lr_mult"] == "3"
+    assert any("it has no such input, the text stays" in r for r in found.remarks)
 
 
 def test_steps_are_numbered_and_tell_what_they_changed():

@@ -41,7 +41,7 @@ class Upgraded:
 
     def summary(self) -> list[str]:
         """One line for each step that changed something."""
-        return [f"{s.number}. {s.doc}: {count} changes" for s, count in self.steps()]
+        return [f"{s.number}. {s.doc}: {count} change{'s' * (count != 1)}" for s, count in self.steps()]
 
 
 @dataclass(slots=True)
@@ -51,6 +51,7 @@ class Work:
     draft: Draft
     version: int
     pooling_convention: str | None = None
+    text: bytes | None = None
     edits: list[Edit] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     remarks: dict[str, None] = field(default_factory=dict)
@@ -125,7 +126,7 @@ def step(name: str, until: int | None = None) -> Callable[[Callable[[Work], None
     return decorate
 
 
-def upgrade(graph: Graph, *, pooling_convention: str | None = None) -> Upgraded:
+def upgrade(graph: Graph, *, pooling_convention: str | None = None, text: bool = False) -> Upgraded:
     """A graph as MXNet 1.9.1 has it after loading: what it saves is equal to the byte.
 
     Operators and attributes that nobody knows stay as they are, with a remark.
@@ -134,6 +135,7 @@ def upgrade(graph: Graph, *, pooling_convention: str | None = None) -> Upgraded:
         graph: a graph of any release; it stays as it is.
         pooling_convention: what Pooling layers without a `pooling_convention` get ("full" or "valid"). Networks of
             MXNet 0.8 and older may have been trained with "full", where 1.9.1 takes "valid"; never chosen silently.
+        text: True for a file: of a graph in today's form, spaces and line ends count as well.
 
     Raises:
         OperatorError: texts that belong to an operator's input (`weight_lr_mult`) where it has no such input; all of
@@ -152,7 +154,7 @@ def upgrade(graph: Graph, *, pooling_convention: str | None = None) -> Upgraded:
 
     if pooling_convention not in (None, "full", "valid"):
         raise UsageError("no such pooling convention", expected="full or valid", found=printable(pooling_convention))
-    work = Work(Draft(graph), graph.version or 0, pooling_convention)
+    work = Work(Draft(graph), graph.version or 0, pooling_convention, graph.text if text else None)
     with held_collector():
         for each in STEPS:
             if each.until is None or work.version < each.until:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from evergraph.errors import printable
-from evergraph.graph import VARIABLE, Graph, Node, version_words
+from evergraph.graph import VARIABLE, Graph, Node, to_json, version_words
 from evergraph.graph.draft import Draft
 from evergraph.ops.registry import find
 from evergraph.passes.binding import with_row_pointers
@@ -23,7 +23,7 @@ _KEEP_TEXTS = frozenset(
         *("SwapAxis", "_contrib_DeformableConvolution", "_contrib_DeformablePSROIPooling"),
         *("_contrib_ModulatedDeformableConvolution", "_contrib_MultiBoxDetection", "_contrib_MultiBoxPrior"),
         *("_contrib_MultiBoxTarget", "_contrib_MultiProposal", "_contrib_PSROIPooling", "_contrib_Proposal"),
-        "_contrib_SyncBatchNorm",
+        *("_contrib_SyncBatchNorm", "_contrib_count_sketch", "_contrib_fft", "_contrib_ifft"),
     )
 )
 """Operators of MXNet's first interface, and those that take any text: a text for an input that they lack stays."""
@@ -226,6 +226,8 @@ def _outputs(work: Work) -> None:
     for node, old, new in zip(graph.nodes, before, graph.output_counts or (), strict=True):
         if old not in (None, new):
             work.tell(node.name, f"number of outputs of {node.op}", str(old), str(new))
+    if draft.graph.row_ptr is None:
+        work.tell("", "the numbers of outputs written as node_row_ptr")
     work.draft = Draft(graph)
 
 
@@ -248,3 +250,10 @@ def _version(work: Work) -> None:
         work.tell("", "version", version_words(graph.version), version_words(CURRENT))
         attrs = {**graph.attrs, "mxnet_version": ["int", CURRENT]}
         work.draft.graph = graph.replace(attrs={k: attrs[k] for k in sorted(attrs)})
+
+
+@step("text")
+def _text(work: Work) -> None:
+    """A file that differs in nothing else is laid out as MXNet 1.9.1 does."""
+    if not work.edits and work.text is not None and to_json(work.draft.graph) != work.text:
+        work.tell("", "spaces, line ends or the order of keys", f"{len(work.text)} bytes", "MXNet 1.9.1's text")
