@@ -70,3 +70,8 @@ def test_compares_structures_and_runs_a_symbol_at_once(layer):
     assert tu.simple_forward(layer, data=DATA, w=WEIGHT).tolist() == [[4.0] * 3] * 2
     assert isinstance(tu.check_speed(layer, N=1, data=(2, 4), w=(3, 4)), float)
     assert isinstance(tu.check_speed(layer, {"data": DATA, "w": WEIGHT}, N=1, typ="forward"), float)
+
+
+def test_nodes_of_one_name_share_their_attributes_as_in_1_9_1():
+    made = mx.sym.Variable("x", lr_mult=2) + mx.sym.Variable("x", wd_mult=3)
+    assert made.attr_dict()["x"] == {"__lr_mult__": "2", "lr_mult": "2", "__wd_mult__": "3", "wd_mult": "3"}

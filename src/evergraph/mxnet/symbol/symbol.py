@@ -181,8 +181,12 @@ class Symbol(SymbolBase):
         return shown_attributes(self._node("attributes").attrs)
 
     def attr_dict(self) -> dict[str, dict[str, str]]:
-        """The attributes of every node that has any, by name."""
-        return {n.name: shown_attributes(n.attrs) for n in self._made()[1] if n.attrs}
+        """The attributes of every node that has any, by name; nodes of one name share theirs."""
+        found: dict[str, dict[str, str]] = {}
+        for node in self._made()[1]:
+            if node.attrs:
+                found.setdefault(node.name, {}).update(shown_attributes(node.attrs))
+        return found
 
     def _set_attr(self, **kwargs: str) -> None:
         """Set attributes of its node.
