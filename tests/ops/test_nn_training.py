@@ -151,10 +151,11 @@ def test_dropout_follows_the_run_s_generator():
 
 def test_random_slopes_lie_between_their_bounds_and_are_their_mean_in_inference():
     x = -torch.ones(1000)
-    out = run("LeakyReLU", x, training=True, act_type="rrelu", lower_bound=0.1, upper_bound=0.3)
+    out, slopes = run("LeakyReLU", x, training=True, act_type="rrelu", lower_bound=0.1, upper_bound=0.3)
     assert -0.3 <= out.min() < out.max() <= -0.1
     assert out.mean() == pytest.approx(-0.2, abs=0.01)
-    still = run("LeakyReLU", x, act_type="rrelu", lower_bound=0.1, upper_bound=0.3)
+    assert torch.equal(out, -slopes)
+    still, _ = run("LeakyReLU", x, act_type="rrelu", lower_bound=0.1, upper_bound=0.3)
     assert torch.allclose(still, torch.full_like(x, -0.2))
 
 

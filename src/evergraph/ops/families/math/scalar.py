@@ -206,10 +206,13 @@ def clip(data, *, a_min: float, a_max: float):
     """Values drawn in between a_min and a_max; the gradient passes where a value is not changed, limits included."""
     if not data.is_floating_point():
         a_min, a_max = int(a_min), int(a_max)
+    if a_min > a_max:
+        # MXNet asks for the upper limit first
+        return torch.where(data > a_max, a_max, torch.clamp(data, min=a_min))
     return torch.clamp(data, a_min, a_max)
 
 
 @clip.quickened
 def _clip_quickly(p: Any, recorded: bool, data: Any) -> Any:
     clamp, low, high = torch.clamp, p.a_min, p.a_max
-    return (lambda x: clamp(x, low, high)) if data.is_floating_point() else None
+    return (lambda x: clamp(x, low, high)) if data.is_floating_point() and low <= high else None

@@ -66,6 +66,27 @@ def _selu(data: Any) -> Any:
     return F.selu(data)
 
 
+def _by_sign_of_output(saved: Any, grad: Any) -> tuple[Any, None]:
+    # MXNet asks the output which side it came from, so that a negative slope passes the gradient whole
+    out, slope = saved.outputs[0], saved.args[1]
+    return grad * torch.where(out > 0, torch.ones_like(out), torch.full_like(out, slope)), None
+
+
+def _by_sign_of_elu(saved: Any, grad: Any) -> tuple[Any, None]:
+    out, slope = saved.outputs[0], saved.args[1]
+    return grad * torch.where(out > 0, torch.ones_like(out), out + slope), None
+
+
+@with_gradient(_by_sign_of_output)
+def _leaky_falling(data: Any, slope: float) -> Any:
+    return F.leaky_relu(data, slope)
+
+
+@with_gradient(_by_sign_of_elu)
+def _elu_falling(data: Any, slope: float) -> Any:
+    return F.elu(data, slope)
+
+
 def _slope_shape(data: tuple[Any, ...], slope: tuple[Any, ...]) -> tuple[int, ...]:
     """The shape in which a learned slope multiplies the data: its axes belong to the first two of the data."""
     left = len(slope) - 1
@@ -114,7 +135,7 @@ def LeakyReLU(
     """
     match act_type:
         case "leaky":
-            return F.leaky_relu(data, slope)
+            return F.leaky_relu(data, slope) if slope >= 0 else _leaky_falling(data, slope)
         case "prelu":
             shape = _slope_shape(data.shape, gamma.shape)
             # torch's own kernel takes one slope, or one for each channel
@@ -122,14 +143,15 @@ def LeakyReLU(
                 return torch.prelu(data, gamma)
             return torch.where(data > 0, data, data * gamma.reshape(shape))
         case "elu":
-            return F.elu(data, slope)
+            return F.elu(data, slope) if slope >= 0 else _elu_falling(data, slope)
         case "selu":
             return _selu(data)
         case "rrelu" if run.training:
             slopes = torch.empty_like(data).uniform_(lower_bound, upper_bound, generator=run.generator(data.device))
-            return torch.where(data > 0, data, data * slopes)
+            return torch.where(data > 0, data, data * slopes), slopes
         case "rrelu":
-            return F.leaky_relu(data, (lower_bound + upper_bound) / 2)
+            slope = (lower_bound + upper_bound) / 2
+            return F.leaky_relu(data, slope), torch.full_like(data, slope)
         case _:
             return F.gelu(data, approximate="tanh" if act_type == "gelu_tanh" else "none")
 
@@ -137,4 +159,4 @@ def LeakyReLU(
 @LeakyReLU.quickened
 def _leaky_quickly(p: Any, recorded: bool, data: Any, *gamma: Any) -> Any:
     leaky, slope = F.leaky_relu, p.slope
-    return (lambda x: leaky(x, slope)) if p.act_type == "leaky" else None
+    return (lambda x: leaky(x, slope)) if p.act_type == "leaky" and slope >= 0 else None

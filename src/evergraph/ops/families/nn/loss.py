@@ -56,9 +56,9 @@ def BlockGrad(data):
 @operator(aliases=("_npx_smooth_l1",), shape=elementwise, description={"scalar": "float"})
 def smooth_l1(data, *, scalar: float = 1.0):
     """(scalar * x)**2 / 2 where abs(x) is below 1 / scalar**2, elsewhere abs(x) - 0.5 / scalar**2."""
-    edge = 1 / (scalar * scalar)
+    edge = 1 / (scalar * scalar) if scalar else math.inf
     distance = torch.abs(data)
-    return torch.where(distance < edge, 0.5 * data * data / edge, distance - 0.5 * edge)
+    return torch.where(distance < edge, 0.5 * data * data / edge, distance - 0.5 * edge).to(data.dtype)
 
 
 def _sparseness_gradient(saved: Any, grad: Any) -> tuple[Any, ...]:

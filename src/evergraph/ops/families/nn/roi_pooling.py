@@ -54,7 +54,8 @@ def ROIPooling(data, rois, *, pooled_size: Shape, spatial_scale: float):
     """The maxima of pooled_size (h, w) parts of each region of data (n, c, h, w): (r, c, h, w).
 
     A region is a row of rois (r, 5): number in the batch, x1, y1, x2, y2 in the input image's pixels, times
-    spatial_scale rounded to those of data. A part that holds no pixel gives 0.
+    spatial_scale rounded to those of data. A part that holds no pixel gives 0, and so
+    does a region whose number in the batch is negative.
     """
     return _pool(data, rois, list(pooled_size), spatial_scale)
 
@@ -71,6 +72,8 @@ def _pool(data: Any, rois: Any, size: list[int], scale: float) -> Any:
         left, top, right, bottom = _round(rois[:, 1:] * scale).unbind(1)
         first_row, past_row = _bins(top, bottom, size[0], h)
         first_column, past_column = _bins(left, right, size[1], w)
+        # a region outside the batch, as regions that fill up a list are, has no pixels
+        past_row = torch.where(rois[:, :1] < 0, 0, past_row)
         base = rois[:, 0].long() * h
         pixels, begins = _members(first_row, past_row, first_column, past_column, base, w)
     table = data.permute(0, 2, 3, 1).reshape(n * h * w, c)

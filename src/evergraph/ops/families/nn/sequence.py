@@ -37,7 +37,7 @@ def _last(p: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], list[D
 def _beyond(data: Any, length: Any, axis: int) -> Any:
     """(time, batch) or (batch, time): True where the position is not part of its sequence."""
     positions = torch.arange(data.shape[axis], device=data.device)
-    beyond = positions.unsqueeze(1) >= length.unsqueeze(0)
+    beyond = positions.unsqueeze(1) >= torch.trunc(length).unsqueeze(0)
     return beyond if axis == 0 else beyond.t()
 
 

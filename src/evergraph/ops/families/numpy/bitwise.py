@@ -39,7 +39,8 @@ def integral(name: str, function: Callable[[Any, Any], Any], doc: str, scalar_do
     def number(scalar: float, data: Any) -> Any:
         # in the array's own type: true stands for anything but 0
         held = bool(scalar) if _whole(name, data).dtype == torch.bool else int(scalar)
-        return torch.scalar_tensor(held, dtype=data.dtype, device=data.device)
+        # bits that the type does not have fall off
+        return torch.scalar_tensor(held, dtype=torch.int64, device=data.device).to(data.dtype)
 
     def scalar_body(data: Any, *, scalar: Double = 1.0, is_int: bool = True) -> Any:
         return function(data, number(scalar, data))

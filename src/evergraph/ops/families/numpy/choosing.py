@@ -44,9 +44,11 @@ def _like(scalar: float, data: Any) -> Any:
 
 
 def _crossed_gradient(saved: Any, grad: Any) -> tuple[Any, ...]:
-    # MXNet sends the gradient to where the number was chosen, and models were trained with that
+    # MXNet sends the gradient to where the number was chosen, and models were trained with that; a second array that
+    # was broadcast gets its own
     condition, data, _, first = saved.args
-    passed = torch.where(condition if first else ~condition, grad, torch.zeros_like(grad))
+    chosen = condition if first or data.shape != grad.shape else ~condition
+    passed = torch.where(chosen, grad, torch.zeros_like(grad))
     return None, summed_to(passed, data)
 
 
@@ -63,7 +65,10 @@ def _npi_where_lscalar(condition, x, *, scalar: Double = 0.0):
 
 @operator(shape=broadcast, dtype=_array_dtype)
 def _npi_where_rscalar(condition, y, *, scalar: Double = 0.0):
-    """The y where the condition is not 0, else `scalar`; as in MXNet, the gradient passes where `scalar` was chosen."""
+    """The y where the condition is not 0, else `scalar`.
+
+    As in MXNet, the gradient of a y that is not broadcast passes where `scalar` was chosen.
+    """
     return _with_number(_truth(condition), y, _like(scalar, y), False)
 
 

@@ -107,11 +107,16 @@ def _np_prod(
 ):
     """The product over axes, in the input's type (int64 for booleans) or in `dtype`.
 
-    The gradient is the product divided by the factor: NaN where a factor is 0. MXNet 2.0 calls it _npi_prod.
+    The gradient is the product divided by the factor: NaN where a factor is 0. The product of nothing is 0, as in
+    MXNet. MXNet 2.0 calls it _npi_prod.
     """
     kind, wide = _types(a, dtype)
     axes = axes_of(axis, a.dim())
-    total = product(a.to(wide), axes) if axes else a.to(wide, copy=True)
+    if not axes:
+        total = a.to(wide, copy=True)
+    else:
+        # MXNet gives 0 for a product of nothing
+        total = torch.sum(a, axes, dtype=wide) if 0 in a.shape else product(a.to(wide), axes)
     total = total.reshape(kept(a.shape, axes, keepdims))
     if initial is not None:
         total = total * initial
@@ -122,11 +127,13 @@ def _np_prod(
 def _npi_mean(
     a, *, axis: Axes | None = None, dtype: AnyType = None, keepdims: bool = False, initial: Double | None = None
 ):
-    """The mean over axes, in the input's type, float32 for integers and booleans, or in `dtype`."""
+    """The mean over axes, in the input's type, float32 for integers and booleans, or in `dtype`; 0 of nothing."""
     if initial is not None:
         raise OperatorError("a mean has no initial value", expected="initial None", found=initial)
     axes = axes_of(axis, a.dim())
     kind = torch_dtype(dtype) if dtype else a.dtype if a.is_floating_point() else torch.float32
+    if 0 in a.shape:
+        return torch.sum(a, axes, keepdim=keepdims, dtype=kind) if axes else a.to(kind, copy=True)
     if kind.is_floating_point:
         return torch.mean(a, axes, keepdim=keepdims, dtype=kind) if axes else a.to(kind, copy=True)
     mean = torch.sum(a, axes, dtype=torch.float64) / number_of(a, axes) if axes else a.to(torch.float64)

@@ -4,7 +4,7 @@ from typing import Any
 
 from evergraph.errors import OperatorError
 from evergraph.ops.families.quantized.ranges import Kinds, product_range, ranged
-from evergraph.ops.families.quantized.scales import constant_range, kind_of, peak, per, scale_of, store
+from evergraph.ops.families.quantized.scales import LEVELS, constant_range, kind_of, peak, per, scale_of, store
 from evergraph.ops.lazy import torch
 from evergraph.ops.registry import operator
 from evergraph.ops.rules import elementwise
@@ -30,8 +30,10 @@ def _sum_types(p: Any, ins: Kinds, outs: Kinds) -> tuple[Kinds, Kinds]:
     return [*ins[:2], *["float32"] * 4], [_sum_kind(p, ins), *["float32"] * (len(outs) - 1)]
 
 
-def _scaled(data: Any, low: Any, high: Any, scale: Any) -> Any:
-    return data * (scale / scale_of(kind_of(data), low, high))
+def _scaled(data: Any, low: Any, high: Any, kind: str, reach: Any) -> Any:
+    # one division, of products: int32 shows a rounding more or less
+    into = torch.where(reach == 0, 1.0, reach * LEVELS[kind_of(data)])
+    return data * (LEVELS[kind] * peak(low, high) / into)
 
 
 @operator(
@@ -62,8 +64,8 @@ def quantized_elemwise_add(
         else:
             high = peak(lhs_min, lhs_max) + peak(rhs_min, rhs_max)
             low = -high
-        scale = scale_of(kind, low, high)
-        pair = [_scaled(lhs, lhs_min, lhs_max, scale), _scaled(rhs, rhs_min, rhs_max, scale)]
+        reach = peak(low, high)
+        pair = [_scaled(lhs, lhs_min, lhs_max, kind, reach), _scaled(rhs, rhs_min, rhs_max, kind, reach)]
         if kind == "int8" and lhs.dtype is not rhs.dtype:
             # the one that is not of the result's type becomes so before the sum
             pair = [store(x, kind) if d.dtype is torch.uint8 else x for x, d in zip(pair, (lhs, rhs), strict=True)]

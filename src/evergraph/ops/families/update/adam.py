@@ -149,6 +149,9 @@ def ftml_update(
     clip_grad: float = -1.0,
 ):
     """A step that follows the moving leader: -z / d, after the states d, v and z moved on; t counts steps from 1."""
+    if weight.dtype == torch.float16:
+        # MXNet holds the factors in the weight's type, in which 1 - 0.999 is 2 % off
+        beta1, beta2 = (torch.tensor(b, dtype=torch.float16).item() for b in (beta1, beta2))
     grad = ready(grad, rescale_grad, clip_grad, weight, wd)
     v.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
     root = (v / (1 - beta2**t)).sqrt_().add_(epsilon)
