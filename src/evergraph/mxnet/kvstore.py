@@ -337,14 +337,19 @@ def create(name: str = "local") -> Any:
     kind = name.lower()
     if kind in KVStoreBase.kv_registry:
         return KVStoreBase.kv_registry[kind]()
-    if kind in _KINDS:
-        return KVStore(kind)
-    if kind.startswith("dist") or kind in ("horovod", "byteps", "p3"):
+    _require_kind(kind)
+    if kind not in _KINDS:
         from evergraph.mxnet.kvstore_dist import create_distributed
 
         return create_distributed(kind)
-    known = ", ".join([*_KINDS, "dist_sync", "dist_device_sync", *KVStoreBase.kv_registry])
-    raise _StoreError(f"Unknown KVStore type {printable(name)}", expected=known)
+    return KVStore(kind)
+
+
+def _require_kind(name: str) -> None:
+    kind = name.lower()
+    known = [*_KINDS, "dist_sync", "dist_device_sync", *KVStoreBase.kv_registry]
+    if kind not in known and not kind.startswith("dist") and kind not in ("horovod", "byteps", "p3"):
+        raise _StoreError(f"Unknown KVStore type {printable(name)}", expected=", ".join(known))
 
 
 def for_devices(kvstore: Any, devices: int, arg_params: Mapping[str, Any]) -> tuple[Any, bool]:
@@ -354,6 +359,8 @@ def for_devices(kvstore: Any, devices: int, arg_params: Mapping[str, Any]) -> tu
         TypeError: neither a store nor its name.
     """
     on_store = os.getenv("MXNET_UPDATE_ON_KVSTORE", "1") not in ("0", "false", "False")
+    if isinstance(kvstore, str):
+        _require_kind(kvstore)
     if kvstore is None or (isinstance(kvstore, str) and devices == 1 and "dist" not in kvstore):
         return None, False
     if isinstance(kvstore, str):

@@ -326,6 +326,8 @@ def CreateAugmenter(
     ['resizeaug', 'centercropaug', 'horizontalflipaug', 'castaug']
     """
     augmenters: list[Augmenter] = [ResizeAug(resize, inter_method)] if resize > 0 else []
+    if len(data_shape) != 3:
+        raise InputTypeError("data_shape is (channels, height, width)", found=tuple(data_shape))
     size = (data_shape[2], data_shape[1])
     if rand_resize:
         if not rand_crop:

@@ -38,7 +38,11 @@ def check_label_shapes(labels: Any, preds: Any, wrap: bool = False, shape: bool 
     """
     pair = (labels.shape, preds.shape) if shape else (len(labels), len(preds))
     if pair[0] != pair[1]:
-        raise _ShapeError(f"Shape of labels {pair[0]} does not match shape of predictions {pair[1]}")
+        absent = "the batches have no labels: give them to the iterator, as mx.io.NDArrayIter(data, label) does"
+        raise _ShapeError(
+            f"Shape of labels {pair[0]} does not match shape of predictions {pair[1]}",
+            fix=None if pair[0] else absent,
+        )
     if wrap:
         labels = [labels] if isinstance(labels, Array) else labels
         preds = [preds] if isinstance(preds, Array) else preds

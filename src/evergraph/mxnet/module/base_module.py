@@ -3,7 +3,7 @@
 import logging
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from evergraph.mxnet.module.batches import DataError, batches
 from evergraph.mxnet.module.guard import Guard
 from evergraph.mxnet.resume.session import Unsaved, begin
 
-__all__ = ["BaseModule", "ModuleStateError", "check_input_names", "parse_data_desc"]
+__all__ = ["BaseModule", "ModuleStateError", "check_all_names", "check_input_names", "parse_data_desc"]
 
 _PARAMETERS = ("_weight", "_bias", "_gamma", "_beta")
 
@@ -48,6 +48,21 @@ def check_input_names(symbol: Any, names: Sequence[str], typename: str, throw: b
     if throw:
         raise _NamesError(message)
     warnings.warn(message, stacklevel=4)
+
+
+def check_all_names(symbol: Any, named: Mapping[str, Sequence[str]]) -> None:
+    """Raise where the symbol lacks arguments of any of these kinds; all are told."""
+    arguments = set(symbol.list_arguments())
+    kinds = {what: names for what, names in named.items() if not arguments.issuperset(names)}
+    if len(kinds) > 1:
+        lines = [
+            f"{what}_names: {', '.join(printable(n) for n in names if n not in arguments)}"
+            for what, names in kinds.items()
+        ]
+        known = ", ".join(printable(n) for n in symbol.list_arguments())
+        collect(_NamesError, "names not found in symbol.list_arguments()", lines, expected=known)
+    for what, names in kinds.items():
+        check_input_names(symbol, names, what, throw=True)
 
 
 def _check_names_match(names: Sequence[str], shapes: Sequence[Any], what: str, throw: bool) -> None:
@@ -269,6 +284,14 @@ class BaseModule:
         """
         if num_epoch is None:
             raise ModuleStateError("please specify number of epochs")
+        _require_callable(
+            epoch_end_callback=epoch_end_callback,
+            batch_end_callback=batch_end_callback,
+            eval_end_callback=eval_end_callback,
+            eval_batch_end_callback=eval_batch_end_callback,
+        )
+        validation_metric = eval_metric if validation_metric is None else validation_metric
+        eval_metric = metrics.create(eval_metric)
         train_data = batches(train_data, self)
         self._check_labels(train_data)
         self.bind(train_data.provide_data, train_data.provide_label, for_training=True, force_rebind=force_rebind)
@@ -276,8 +299,6 @@ class BaseModule:
             self.install_monitor(monitor)
         self.init_params(initializer, arg_params, aux_params, allow_missing, force_init)
         self.init_optimizer(kvstore, optimizer, optimizer_params)
-        validation_metric = eval_metric if validation_metric is None else validation_metric
-        eval_metric = metrics.create(eval_metric)
         at_end = _as_list(epoch_end_callback) if epoch_end_callback is not None else []
         guard = Guard(self) if nan_guard else None
         with begin(checkpoint, self, train_data, eval_data, eval_metric, begin_epoch) as run:
@@ -491,6 +512,16 @@ class BaseModule:
 
 class _FileError(FormatError, ValueError):
     """A file that holds no parameters."""
+
+
+def _require_callable(**given: Any) -> None:
+    wrong = [
+        f"{name}: {printable(each)} is no function"
+        for name, callbacks in given.items()
+        for each in (_as_list(callbacks) if callbacks is not None else ())
+        if not callable(each)
+    ]
+    collect(ModuleStateError, "callbacks are functions, or lists of them", wrong)
 
 
 def _call(callbacks: Any, param: Any) -> None:

@@ -12,11 +12,63 @@ from evergraph.mxnet import ndarray as nd
 from evergraph.mxnet.io import DataBatch, DataDesc
 from evergraph.mxnet.io.positions import Position, move, position, register
 
-__all__ = ["DataError", "batches"]
+__all__ = ["DataError", "batches", "shapes_of"]
 
 
 class DataError(UsageError, ValueError):
     """Data that no module takes."""
+
+
+def shapes_of(batch: Any, data: Sequence[Any], labels: Sequence[Any] | None) -> list[tuple[int, ...]]:
+    """Shapes of a batch's data, once its arrays are found to be those that a module is bound for.
+
+    Args:
+        batch: the batch; without labels it is for prediction.
+        data: descriptions of the data.
+        labels: descriptions of the labels.
+
+    Raises:
+        ValueError: arrays are missing, too many, none, or not of one number of samples; all is listed.
+    """
+    given, targets = batch.data, getattr(batch, "label", None) or []
+    try:
+        shapes = [tuple(x.shape) for x in given]
+        after = [tuple(x.shape) for x in targets]
+    except (AttributeError, TypeError):
+        shapes = after = []
+    wanted = [tuple(d.shape) for d in data]
+    if shapes == wanted and after == [tuple(d.shape) for d in labels or ()][: len(after)]:
+        return shapes
+    wrong = [f"{n}: {type(x).__name__}, no array" for n, x in _numbered(given, targets) if not hasattr(x, "shape")]
+    collect(DataError, "a batch holds what is no array", wrong, fix="give NDArrays: mx.nd.array(values)")
+    if len(shapes) != len(wanted):
+        wrong.append(f"data: {len(shapes)} arrays for {', '.join(printable(d.name) for d in data)}")
+    elif shapes == wanted:
+        rows = zip(labels or [], after, strict=False)
+        wrong += [f"{printable(d.name)}: {s} for {tuple(d.shape)}" for d, s in rows if s != tuple(d.shape)]
+    else:
+        wrong += _uneven(shapes, after, data, labels or [])
+    told = ", ".join(f"{d.name} {tuple(d.shape)}" for d in (*data, *(labels or ())))
+    collect(DataError, "a batch does not fit the module; nothing was changed", wrong, expected=told)
+    return shapes
+
+
+def _numbered(data: Any, labels: Any) -> list[tuple[str, Any]]:
+    pairs = (("data", data if isinstance(data, (list, tuple)) else [data]), ("label", labels))
+    return [(f"{kind}[{i}]", x) for kind, part in pairs for i, x in enumerate(part)]
+
+
+def _uneven(shapes: list[Any], after: list[Any], data: Sequence[Any], labels: Sequence[Any]) -> list[str]:
+    """Inputs of a batch of another size than bound for whose number of samples is not that of the first."""
+    rows = [*zip(data, shapes, strict=True), *zip(labels, after, strict=False)]
+    axes = [DataDesc.get_batch_axis(d.layout) for d, _ in rows]
+    counts = [s[axis] if 0 <= axis < len(s) else None for axis, (_, s) in zip(axes, rows, strict=True)]
+    bound = [d.shape[axis] if 0 <= axis < len(d.shape) else None for axis, (d, _) in zip(axes, rows, strict=True)]
+    return [
+        f"{printable(d.name)}: {count} samples, where {printable(data[0].name)} has {counts[0]}"
+        for (d, _), count, size in zip(rows, counts, bound, strict=True)
+        if count != counts[0] and None not in (count, counts[0]) and size == bound[0]
+    ]
 
 
 class Batches:

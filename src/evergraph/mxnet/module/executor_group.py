@@ -130,7 +130,11 @@ class DataParallelExecutorGroup:
         found = {
             n: usual if n in parameters or (n in data and self.inputs_need_grad) else "null" for n in self.arg_names
         }
-        return found if isinstance(given, str) else {**found, **given}
+        if isinstance(given, str):
+            return found
+        unknown = [f"{printable(n)}: no argument" for n in given if n not in found]
+        collect(_GroupError, "grad_req names what the symbol does not have", unknown, expected=", ".join(found))
+        return {**found, **given}
 
     # ---- binding
 

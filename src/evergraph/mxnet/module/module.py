@@ -11,10 +11,18 @@ from evergraph.mxnet import ndarray as nd
 from evergraph.mxnet import optimizer as opt
 from evergraph.mxnet.context import Context, cpu
 from evergraph.mxnet.initializer import InitDesc, Uniform
+from evergraph.mxnet.initializer import create as create_initializer
 from evergraph.mxnet.io import DataDesc
 from evergraph.mxnet.keeping import write_files
 from evergraph.mxnet.model import checkpoint_files, load_checkpoint
-from evergraph.mxnet.module.base_module import BaseModule, ModuleStateError, check_input_names, parse_data_desc
+from evergraph.mxnet.module.base_module import (
+    BaseModule,
+    ModuleStateError,
+    check_all_names,
+    check_input_names,
+    parse_data_desc,
+)
+from evergraph.mxnet.module.batches import shapes_of
 from evergraph.mxnet.module.executor_group import DataParallelExecutorGroup
 from evergraph.mxnet.resume.parts import settings
 from evergraph.stores import commit, open_source
@@ -59,8 +67,16 @@ class Module(BaseModule):
         compression_params: Any = None,
     ) -> None:
         super().__init__(logger)
+        if not hasattr(symbol, "list_arguments"):
+            raise ModuleStateError(
+                "a module takes a symbol",
+                found=printable(symbol),
+                fix="make one: mx.sym.load('net-symbol.json'), or Module.load(prefix, epoch) for a checkpoint",
+            )
         context = cpu() if context is None else context
         self._context = [context] if isinstance(context, Context) else list(context)
+        if not self._context or not all(isinstance(c, Context) for c in self._context):
+            raise ModuleStateError("context is a device or a list of them", found=printable(context), fix="mx.cpu()")
         self._work_load_list = [1] * len(self._context) if work_load_list is None else list(work_load_list)
         if len(self._work_load_list) != len(self._context):
             raise ModuleStateError(
@@ -71,10 +87,9 @@ class Module(BaseModule):
         self._symbol, self._group2ctxs, self._compression_params = symbol, group2ctxs, compression_params
         self._data_names, self._label_names = list(data_names or []), list(label_names or [])
         self._state_names, self._fixed_param_names = list(state_names or []), list(fixed_param_names or [])
-        check_input_names(symbol, self._data_names, "data", True)
-        check_input_names(symbol, self._label_names, "label", False)
-        check_input_names(symbol, self._state_names, "state", True)
-        check_input_names(symbol, self._fixed_param_names, "fixed_param", True)
+        check_input_names(symbol, self._label_names, "label", throw=False)
+        named = {"data": self._data_names, "state": self._state_names, "fixed_param": self._fixed_param_names}
+        check_all_names(symbol, named)
         inputs = {*self._data_names, *self._label_names, *self._state_names}
         self._param_names = [n for n in symbol.list_arguments() if n not in inputs]
         self._aux_names, self._output_names = symbol.list_auxiliary_states(), symbol.list_outputs()
@@ -164,11 +179,20 @@ class Module(BaseModule):
     def load_optimizer_states(self, fname: str) -> None:
         """Take over an optimizer's states from a `.states` file of any release."""
         self._require("optimizer_initialized")
-        if self._update_on_kvstore:
+        with open_source(fname) as source:
+            data = bytes(source.head(source.size))
+        updater = self._kvstore._updater if self._update_on_kvstore else self._updater
+        if not isinstance(updater, opt.Updater):
             self._kvstore.load_optimizer_states(fname)
             return
-        with open_source(fname) as source:
-            self._updater.set_states(bytes(source.head(source.size)))
+        weights, keys = {}, {}
+        devices = 1 if self._update_on_kvstore else len(self._context)
+        for i, (name, arrays) in enumerate(zip(self._param_names, self._exec_group.param_arrays, strict=True)):
+            # stores step by names, in releases before 1.1 by numbers; updaters by numbers for each device
+            mine = [name] if self._update_on_kvstore else [i * devices + k for k in range(devices)]
+            weights |= dict(zip(mine, arrays, strict=False))
+            keys[i if self._update_on_kvstore else name] = mine
+        updater.set_states(data, weights, keys)
 
     # ---- what it is
 
@@ -235,6 +259,9 @@ class Module(BaseModule):
             return
         self._require("binded")
         self._check(arg_params, aux_params, allow_missing, allow_extra)
+        initializer = create_initializer(initializer) if isinstance(initializer, str) else initializer
+        if initializer is not None and not callable(initializer):
+            raise ModuleStateError("initializer is an initializer or its name", found=printable(initializer))
         attributes = self._symbol.attr_dict()
         for mine, given in ((self._arg_params, arg_params), (self._aux_params, aux_params)):
             for name, array in sorted(mine.items()):
@@ -485,9 +512,10 @@ class Module(BaseModule):
         self._require("binded", "params_initialized")
         several = isinstance(data_batch, list)
         first = data_batch[0] if several else data_batch
-        shapes = [tuple(x.shape) for x in first.data]
         if several:
-            shapes = [(len(data_batch) * s[0], *s[1:]) for s in shapes]
+            shapes = [(len(data_batch) * x.shape[0], *x.shape[1:]) for x in first.data]
+        else:
+            shapes = shapes_of(data_batch, self._data_shapes, self._label_shapes)
         if shapes != [tuple(d.shape) for d in self._data_shapes]:
             self.reshape(*self._new_shapes(first, shapes))
         self._exec_group.forward(data_batch, is_train)

@@ -1,12 +1,13 @@
 """What every optimizer has: learning rates and decays by parameter, counts of updates, a registry by name."""
 
+import inspect
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
-from evergraph.errors import UsageError
+from evergraph.errors import UsageError, printable
 from evergraph.mxnet import ndarray as nd
 
 __all__ = ["Optimizer", "create", "register"]
@@ -14,6 +15,19 @@ __all__ = ["Optimizer", "create", "register"]
 
 class _NameError(UsageError, ValueError):
     """A name that no optimizer has."""
+
+
+class _SettingError(UsageError, TypeError):
+    """A setting that an optimizer does not have."""
+
+
+def _settings(kind: type) -> list[str]:
+    """Names of a class's settings, its bases' included."""
+    found: dict[str, None] = {}
+    for base in kind.__mro__:
+        if "__init__" in vars(base) and base is not object:
+            found |= dict.fromkeys(inspect.signature(vars(base)["__init__"]).parameters)
+    return [name for name in found if name not in ("self", "args", "kwargs")]
 
 
 class Optimizer:
@@ -101,7 +115,15 @@ class Optimizer:
         found = Optimizer.opt_registry.get(name.lower())
         if found is None:
             raise _NameError(f"Cannot find optimizer {name}", expected=", ".join(sorted(Optimizer.opt_registry)))
-        return found(**kwargs)
+        try:
+            return found(**kwargs)
+        except TypeError as error:
+            known = _settings(found)
+            unknown = [f"{printable(k)}: unknown" for k in kwargs if k not in known]
+            if not unknown:
+                raise
+            shown = ", ".join(k for k in known if k not in ("self", "sym", "param_idx2name", "param_dict"))
+            raise _SettingError(f"{found.__name__} has no such settings", expected=shown, details=unknown) from error
 
     # ---- what subclasses define
 

@@ -1,9 +1,9 @@
 """The updater: an optimizer and the states that it keeps for each weight."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from evergraph.errors import FormatError, printable
+from evergraph.errors import FormatError, UsageError, collect, printable
 from evergraph.formats.pickle_values import Record
 from evergraph.formats.pickles import MXNetStates, from_states, states_of
 from evergraph.mxnet import lr_scheduler
@@ -86,15 +86,61 @@ class Updater:
         """
         return states_to_bytes(self.states, self.optimizer if dump_optimizer else None)
 
-    def set_states(self, states: bytes) -> None:
+    def set_states(
+        self,
+        states: bytes,
+        weights: Mapping[Any, Any] | None = None,
+        keys: Mapping[Any, Sequence[Any]] | None = None,
+    ) -> None:
         """Take states over from `get_states` or from a `.states` file of any MXNet release.
 
+        Args:
+            states: the bytes.
+            weights: arrays by the states' keys: states that the optimizer does not keep for them are refused.
+            keys: other keys that the file may have, and those of `weights` that they mean.
+
         Raises:
-            MXNetError: the bytes hold anything but states.
+            MXNetError: the bytes hold anything but states, or those of another optimizer or network; all is listed,
+                and nothing is changed.
         """
-        self.states, optimizer = states_from_bytes(states)
-        self.optimizer = optimizer if optimizer is not None else self.optimizer
+        found, kept = states_from_bytes(states)
+        if weights and keys and not any(key in weights for key in found):
+            found = {own: state for key, state in found.items() for own in keys.get(key, [key])}
+        optimizer = kept if kept is not None else self.optimizer
+        wrong = []
+        for key, state in found.items() if weights else ():
+            name = self.optimizer.idx2name.get(key, key)
+            wanted = weights.get(key) if weights else None
+            if wanted is None:
+                wrong.append(f"{printable(name)}: the network has no such parameter")
+            else:
+                wrong += _unlike(name, state, optimizer.create_state_multi_precision(key, wanted))
+        collect(
+            _StatesError,
+            f"the states are not those that {type(optimizer).__name__} keeps for these parameters",
+            wrong,
+            fix="resume with the optimizer, its settings and the network that the states were saved with",
+        )
+        self.states, self.optimizer = found, optimizer
         self.states_synced = dict.fromkeys(self.states, False)
+
+
+class _StatesError(UsageError, ValueError):
+    """States of another optimizer or network."""
+
+
+def _form(state: Any) -> str:
+    """What a state is made of, for comparison and to be told."""
+    if isinstance(state, (list, tuple)):
+        return f"({', '.join(map(_form, state))})"
+    return (
+        f"array {tuple(state.shape)}" if hasattr(state, "shape") else "nothing" if state is None else printable(state)
+    )
+
+
+def _unlike(name: Any, state: Any, wanted: Any) -> list[str]:
+    forms = _form(state), _form(wanted)
+    return [] if forms[0] == forms[1] else [f"{printable(name)}: {forms[0]}, where {forms[1]} is kept"]
 
 
 def get_updater(optimizer: Optimizer) -> Updater:

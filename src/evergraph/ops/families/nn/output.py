@@ -3,6 +3,7 @@
 import math
 from typing import Any, Literal
 
+from evergraph.errors import ShapeError
 from evergraph.ops.gradients import with_gradient
 from evergraph.ops.lazy import F, torch
 from evergraph.ops.registry import operator
@@ -21,13 +22,17 @@ __all__ = [
 def _softmaxed(p: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], list[Dims]]:
     data = unify(ins[0], outs[0], "output of SoftmaxOutput")
     label = ins[1]
-    if data is None or None in data:
+    if data is None or None in data or label == data:  # a label of data's shape holds probabilities
         return [data, label], [data]
-    if label is None and p.multi_output:
-        label = (data[0], math.prod(d for d in data[2:] if d is not None))
-    elif label is None:
-        label = data[:-1]
-    return [data, label], [data]
+    if not p.multi_output:
+        return [data, unify(label, data[:-1], "label of SoftmaxOutput")], [data]
+    positions = math.prod(d for d in data[2:] if d is not None)
+    allowed = [(data[0], positions), (data[0], *data[2:]), (data[0], 1, *data[2:])]
+    if label is not None and None not in label and label not in allowed:
+        raise ShapeError(
+            "label of SoftmaxOutput does not fit", expected=" or ".join(str(a) for a in allowed), found=str(label)
+        )
+    return [data, label or allowed[0]], [data]
 
 
 def _groups(data: Any, multi_output: bool, preserve_shape: bool) -> Any:
@@ -123,6 +128,10 @@ def _regressed(_: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], l
     label = ins[1]
     if label is None and data is not None:
         label = data[:1] if len(data) == 2 and data[1] == 1 else data
+    elif label and data and None not in (*label, *data):
+        sizes = [math.prod(d for d in dims if d is not None) for dims in (label, data)]
+        if label[0] != data[0] or sizes[0] != sizes[1]:
+            raise ShapeError("label of a regression layer does not fit", expected=str(data), found=str(label))
     return [data, label], [data]
 
 
@@ -186,7 +195,7 @@ def _svm(data: Any, label: Any, p: Any) -> Any:
 
 def _classified(_: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], list[Dims]]:
     data = unify(ins[0], outs[0], "output of SVMOutput")
-    return [data, ins[1] if ins[1] is not None or data is None else data[:-1]], [data]
+    return [data, ins[1] if data is None else unify(ins[1], data[:-1], "label of SVMOutput")], [data]
 
 
 @operator(shape=_classified)
