@@ -104,3 +104,35 @@ def test_appended_values_follow_the_parameters(tmp_path, clock):
 def test_the_policy_is_mindspores(row):
     policy = CheckpointConfig(**row["cfg"]).get_checkpoint_policy()
     assert policy == {k: (None if v in ("None", None) else v) for k, v in row["policy"].items()}
+
+
+@pytest.mark.parametrize("behind", [False, True], ids=["at once", "behind"])
+def test_the_old_file_stays_until_the_next_one_is_there(behind, tmp_path, monkeypatch):
+    net, seen = ms.nn.Dense(3, 2), []
+    callback = ModelCheckpoint("m", str(tmp_path), CheckpointConfig(1, keep_checkpoint_max=1, async_save=behind))
+    params = SimpleNamespace(train_network=net, batch_num=9, cur_step_num=1, cur_epoch_num=1)
+    context = SimpleNamespace(original_args=lambda: params)
+    callback.step_end(context)
+    saving = ms.serialization.saving.save
+    monkeypatch.setattr(
+        ms.serialization.saving, "save", lambda *a, **k: (seen.append(os.listdir(tmp_path)), saving(*a, **k))
+    )
+    for params.cur_step_num in (2, 3):
+        callback.step_end(context)
+    callback.end(context)
+    assert [n for names in seen for n in names if not n.startswith(".")] == ["m-1_1.ckpt", "m-1_2.ckpt"]
+    assert os.listdir(tmp_path) == ["m-1_3.ckpt"]
+    monkeypatch.setattr(ms.serialization.saving, "save", lambda *_, **__: (_ for _ in ()).throw(OSError("disk full")))
+    params.cur_step_num = 4
+    callback.step_end(context) if behind else None
+    with pytest.raises(OSError, match="disk full"):
+        (callback.end if behind else callback.step_end)(context)
+    assert os.listdir(tmp_path) == ["m-1_3.ckpt"]
+
+
+def test_safetensors_note_that_nothing_was_left_out(tmp_path):
+    net = ms.nn.Dense(3, 2)
+    callback = ModelCheckpoint("m", str(tmp_path), CheckpointConfig(1, format="safetensors"))
+    params = SimpleNamespace(train_network=net, batch_num=9, cur_step_num=1, cur_epoch_num=1)
+    callback.step_end(SimpleNamespace(original_args=lambda: params))
+    assert b'"remove_redundancy":"False"' in (tmp_path / "m-1_1.safetensors").read_bytes()

@@ -13,6 +13,8 @@ class Pending:
     def __init__(self) -> None:
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
+        self._lock, self._running = threading.Lock(), False
+        self._rest: list[Callable[[], None]] = []
 
     @property
     def alive(self) -> bool:
@@ -26,11 +28,33 @@ class Pending:
         def run() -> None:
             try:
                 write()
+                self._finish()
             except BaseException as error:  # noqa: BLE001 - told at the next call, and when the program ends
-                self._error = error
+                with self._lock:
+                    self._error, self._running = error, False
 
+        self._rest, self._running = [], True
         self._thread = threading.Thread(target=run, name="asyn_save_ckpt")
         self._thread.start()
+
+    def _finish(self) -> None:
+        while True:
+            with self._lock:
+                if not self._rest:
+                    self._running = False
+                    return
+                rest, self._rest = self._rest, []
+            for run in rest:
+                run()
+
+    def then(self, run: Callable[[], None]) -> None:
+        """Call `run` once the save has ended well; not at all where it fails."""
+        with self._lock:
+            if self._running:
+                self._rest.append(run)
+                return
+        if self._error is None:
+            run()
 
     def wait(self) -> None:
         """Wait for the save, and raise its error."""

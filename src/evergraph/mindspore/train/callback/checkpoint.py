@@ -255,22 +255,26 @@ class ModelCheckpoint(Callback):
 
     def _save(self, params: Any) -> None:
         from evergraph.mindspore.serialization import save_checkpoint
+        from evergraph.mindspore.serialization.behind import PENDING
 
         config = self._config
         folder, prefix, name = self._place(params)
         if self._latest == os.path.join(folder, name) and self._last_step == params.cur_step_num:
             return
-        self._retain(folder, prefix)
+        path = os.path.join(folder, name)
+        if config.async_save:
+            PENDING.wait()  # the file before is among those that are counted
+        done = [p for p in self._outdated(folder, prefix) if p != path]
         self._last_step, self._kept_at = params.cur_step_num, _clock()
         for key, value in {"epoch_num": params.cur_epoch_num, "step_num": params.cur_step_num}.items():
             if key in self._append:
                 self._append[key] = self._start[key] + value
         if config.remove_redundancy:
             raise _TypeError("'remove_redundancy' can only be used in parallel scenarios, with several devices")
-        self._latest = os.path.join(folder, name)
+        further = {"remove_redundancy": False} if config.format == "safetensors" else {}
         save_checkpoint(
             config.saved_network or params.train_network,
-            self._latest,
+            path,
             config.integrated_save,
             config.async_save,
             self._append or None,
@@ -278,26 +282,30 @@ class ModelCheckpoint(Callback):
             config.enc_mode,
             crc_check=config.crc_check,
             format=config.format,
+            **further,
         )
+        if done and config.async_save:
+            PENDING.then(lambda: _remove(done))
+        else:
+            _remove(done)
+        self._latest = path
         params.latest_ckpt_file, params.last_save_ckpt_step = self._latest, self._last_step
 
-    def _retain(self, folder: str, prefix: str) -> None:
-        """Make room for the next file: at most one goes, or the younger ones of the last minutes."""
+    def _outdated(self, folder: str, prefix: str) -> list[str]:
+        """What goes once the next file is there: at most one, or the younger ones of the last minutes."""
         config = self._config
         ending = f".{config.format}"
         pattern = re.compile(re.escape(prefix) + r"-[^a-zA-Z]*" + re.escape(ending))
         paths = [os.path.join(folder, n) for n in os.listdir(folder) if pattern.fullmatch(n)]
         if config.keep_checkpoint_max:
             if len(paths) >= config.keep_checkpoint_max:
-                _remove(min(paths, key=os.path.getmtime))
-            return
+                return [min(paths, key=os.path.getmtime)]
+            return []
         seconds = (config.keep_checkpoint_per_n_minutes or 0) * 60
-        if not seconds:
-            return
-        if self._latest and _clock() - self._kept_at < seconds:
+        if seconds and self._latest and _clock() - self._kept_at < seconds:
             young = sorted((p for p in paths if _clock() - os.path.getmtime(p) < seconds), key=os.path.getmtime)
-            for path in young[1:]:
-                _remove(path)
+            return young[1:]
+        return []
 
     def save_breakpoint(self, params: Any) -> None:
         """Save the trained network when training fails, where the policy says so."""
@@ -318,6 +326,7 @@ class ModelCheckpoint(Callback):
         save_checkpoint(params.train_network, name, append_dict=self._append or None)
 
 
-def _remove(path: str) -> None:
-    os.chmod(path, 0o200)
-    os.remove(path)
+def _remove(paths: list[str]) -> None:
+    for path in paths:
+        os.chmod(path, 0o200)
+        os.remove(path)
