@@ -5,13 +5,17 @@ from typing import Any
 
 from evergraph.checkpoint import Checkpoint
 from evergraph.checkpoint.match import match
-from evergraph.errors import EvergraphError, FormatError, GraphError
+from evergraph.errors import EvergraphError, FormatError, GraphError, printable
 from evergraph.formats import by_name
 from evergraph.formats.opening import open_checkpoint
+from evergraph.graph import Graph
 from evergraph.saving.verify import Report, check_checkpoint
 from evergraph.stores import locate
 
 __all__ = ["verify"]
+
+_PARAMETERS = frozenset(("weight", "bias", "gamma", "beta", "mean", "var", "avg", "alpha", "parameters"))
+"""How the parameters of layers end: moving_mean as well."""
 
 
 def verify(uri: object, *, format: str | None = None, **options: Any) -> Report:
@@ -86,9 +90,26 @@ def _check_graph(checkpoint: Checkpoint) -> tuple[list[str], list[str], list[str
         notes.append(str(error))
     if len(checkpoint):
         found = match(checkpoint, graph, mode="report")
-        if found.ok:
+        layers = _read_by_layers(graph)
+        missing = [n for n in found.missing if n in layers or n.rpartition("_")[2] in _PARAMETERS]
+        if not (missing or found.extra or found.clashes):
             checked.append("the graph has all its parameters")
         findings += [f"another shape: {line}" for line in found.clashes]
-        findings += [f"the graph's parameter {line} is missing" for line in found.missing]
+        findings += [f"the graph's parameter {printable(name)} is missing" for name in missing]
+        fed = [n for n in found.missing if n not in missing]
+        notes += [f"taken for an input, because no layer has it as a parameter: {printable(name)}" for name in fed]
         notes += [f"not used by the graph: {line}" for line in found.extra]
     return checked, findings, notes
+
+
+def _read_by_layers(graph: Graph) -> set[str]:
+    """Names of the variables that a layer reads as one of its parameters."""
+    from evergraph.passes.binding import meanings
+
+    names = set()
+    for node, found in zip(graph.nodes, meanings(graph), strict=True):
+        labels = (found.inputs if found is not None else None) or ()
+        for label, (source, _, _) in zip(labels, node.inputs, strict=False):
+            if label.rpartition("_")[2] in _PARAMETERS and graph.nodes[source].is_variable:
+                names.add(graph.nodes[source].name)
+    return names

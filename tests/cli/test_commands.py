@@ -10,6 +10,7 @@ import pytest
 
 import evergraph as eg
 from evergraph.cli import main
+from evergraph.graph import Graph, Node
 from tests.goldens import MXNET, near
 
 LENET = MXNET / "0.9.5" / "checkpoints" / "lenet"
@@ -87,6 +88,24 @@ def test_verify_names_a_missing_parameter(run, tmp_path):
     code, out, _ = run("verify", tmp_path / "n")
     assert code == 1
     assert "fc_bias" in out
+
+
+def test_verify_takes_what_no_layer_has_as_a_parameter_for_an_input(run, tmp_path):
+    nodes = [Node("null", n) for n in ("data", "rois", "fc_weight", "own")]
+    nodes.append(Node("FullyConnected", "fc", {"num_hidden": "2", "no_bias": "True"}, ((0, 0, 0), (2, 0, 0))))
+    texts = {"pooled_size": "(1, 1)", "spatial_scale": "1"}
+    nodes.append(Node("ROIPooling", "roi", texts, ((0, 0, 0), (1, 0, 0))))
+    nodes.append(Node("FullyConnected", "own_fc", {"num_hidden": "2", "no_bias": "True"}, ((0, 0, 0), (3, 0, 0))))
+    graph = Graph(tuple(nodes), ((4, 0, 0), (5, 0, 0), (6, 0, 0)))
+    arrays = {"arg:fc_weight": np.zeros((2, 3), "f4"), "arg:own": np.zeros((2, 3), "f4")}
+    eg.save(eg.Checkpoint(arrays, graph=graph), tmp_path / "net", to="mxnet-checkpoint")
+    code, out, _ = run("verify", tmp_path / "net")
+    assert code == 0
+    assert "taken for an input, because no layer has it as a parameter: rois" in out
+    eg.save(eg.Checkpoint({"arg:fc_weight": arrays["arg:own"]}, graph=graph), tmp_path / "net", to="mxnet-checkpoint")
+    code, out, _ = run("verify", tmp_path / "net")
+    assert code == 1
+    assert "the graph's parameter own is missing" in out
 
 
 def test_upgrade_writes_what_1_9_1_writes(run, tmp_path):
@@ -213,6 +232,7 @@ def test_files_are_looked_at_without_torch_or_numpy():
     code = f"""
 import sys
 from evergraph.cli import main
+from evergraph.graph import Graph, Node
 main(["inspect", {str(LENET)!r}])
 assert "torch" not in sys.modules
 """
