@@ -265,6 +265,12 @@ def test_rejects_tensors_that_lie_about_their_storage(change, message):
     assert opened(zipped(tensor_pickle(), _0=bytes(16)))["w"].shape == (2, 2)
 
 
+def test_rejects_a_reference_whose_device_is_a_list():
+    data = tensor_pickle().replace(b"X\x03\0\0\0cpu", b"]")
+    with pytest.raises(DamagedError, match="a reference to something that is no storage"):
+        opened(zipped(data, _0=bytes(16)))
+
+
 def test_rejects_a_storage_that_is_missing():
     with pytest.raises(DamagedError, match="missing from the archive"):
         opened(zipped(tensor_pickle()))

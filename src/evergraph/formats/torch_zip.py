@@ -138,7 +138,13 @@ class _Storages:
 
     def __call__(self, key: Any) -> Any:
         name = self._table.source.name
-        if not isinstance(key, tuple) or len(key) < 5 or key[0] != "storage" or not isinstance(key[2], str):
+        if (
+            not isinstance(key, tuple)
+            or len(key) < 5
+            or key[0] != "storage"
+            or not isinstance(key[2], str)
+            or not all(isinstance(part, (str, int, type(None))) for part in key[3:])
+        ):
             raise DamagedError("a reference to something that is no storage", where=name)
         if key[2:] in self._found and key[1] is self._found[key[2:]][0]:
             return self._found[key[2:]][1]
