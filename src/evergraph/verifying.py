@@ -42,13 +42,13 @@ def verify(uri: object, *, format: str | None = None, **options: Any) -> Report:
     name = locate(uri).shown
     try:
         checkpoint = _open(uri, format, options)
-        graph = checkpoint.graph
+        # a graph is read when it is first asked for
+        _ = checkpoint.graph
     except (FormatError, GraphError) as error:
         return Report(name, findings=(str(error),))
     report = check_checkpoint(checkpoint, uri)
-    if graph is None:
-        return report
     checked, findings, notes = _check_graph(checkpoint)
+    findings += [f"arg:{n} and aux:{n} both: one name cannot be a parameter and a state" for n in _both(checkpoint)]
     return Report(
         report.name,
         report.format,
@@ -68,6 +68,11 @@ def _open(uri: object, form: str | None, options: Mapping[str, Any]) -> Checkpoi
     return checkpoint
 
 
+def _both(checkpoint: Checkpoint) -> list[str]:
+    names = (n.removeprefix("arg:") for n in checkpoint if n.startswith("arg:"))
+    return [printable(n) for n in names if f"aux:{n}" in checkpoint]
+
+
 def _check_graph(checkpoint: Checkpoint) -> tuple[list[str], list[str], list[str]]:
     """What is good, wrong, and worth knowing about the graph and its parameters."""
     from evergraph.passes.check import check
@@ -76,18 +81,24 @@ def _check_graph(checkpoint: Checkpoint) -> tuple[list[str], list[str], list[str
     graph = checkpoint.graph
     if graph is None:
         return [], [], []
-    checked, findings, notes = [f"the graph of {len(graph)} nodes is well formed"], [], []
+    whole = f"the graph of {len(graph)} nodes is well formed"
+    checked, findings, notes = [whole], [], []
     try:
         upgraded = upgrade(graph)
         notes += upgraded.remarks
         if upgraded.edits:
             notes.append(f"the graph is of an older form ({len(upgraded.edits)} changes): see evergraph upgrade")
         problems = check(upgraded.graph)
-        notes += [str(p) for p in problems]
+        # an operator or a parameter that is not known may be a fork's; a wrong number of inputs can be run by nobody
+        findings += [str(p) for p in problems if p.kind in ("inputs", "outputs")]
+        notes += [str(p) for p in problems if p.kind not in ("inputs", "outputs")]
         if not problems:
             checked.append("every operator and parameter of it is known")
+    except GraphError as error:
+        checked.remove(whole)
+        findings.append(str(error))
     except EvergraphError as error:
-        notes.append(str(error))
+        findings.append(str(error))
     if len(checkpoint):
         found = match(checkpoint, graph, mode="report")
         layers = _read_by_layers(graph)

@@ -1,6 +1,7 @@
 """The commands as a user types them: what they say, their JSON, their exit codes."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pytest
 
 import evergraph as eg
 from evergraph.cli import main
-from evergraph.graph import Graph, Node
+from evergraph.graph import Graph, Node, to_json
 from tests.goldens import MXNET, near
 
 LENET = MXNET / "0.9.5" / "checkpoints" / "lenet"
@@ -106,6 +107,45 @@ def test_verify_takes_what_no_layer_has_as_a_parameter_for_an_input(run, tmp_pat
     code, out, _ = run("verify", tmp_path / "net")
     assert code == 1
     assert "the graph's parameter own is missing" in out
+
+
+@pytest.mark.parametrize(
+    ("inputs", "heads", "words"),
+    [
+        (((0, 9, 0),), ((1, 0, 0),), "reads output 9 of node 0 'x'"),
+        (((0, 0, 0),), ((1, 9, 0),), "head 0 is output 9 of node 1 'y'"),
+        (((0, 0, 0), (0, 0, 0)), ((1, 0, 0),), "Flatten: takes 1 inputs: data, has 2"),
+    ],
+)
+def test_verify_finds_what_no_engine_can_run(inputs, heads, words, run, tmp_path):
+    graph = Graph((Node("null", "x"), Node("Flatten", "y", inputs=inputs)), heads)
+    (tmp_path / "net-symbol.json").write_bytes(to_json(graph))
+    code, out, _ = run("verify", tmp_path / "net-symbol.json")
+    assert code == 1
+    assert words in out
+    assert ("nodes is well formed" in out) == ("takes" in words)
+
+
+def test_verify_lists_names_that_are_parameters_and_states_at_once(run, tmp_path):
+    eg.save({"arg:x": np.zeros(1, "f4"), "aux:x": np.zeros(1, "f4")}, tmp_path / "x.params")
+    code, out, _ = run("verify", tmp_path / "x.params")
+    assert code == 1
+    assert "arg:x and aux:x both" in out
+
+
+def test_a_graph_without_outputs_is_remarked(run, tmp_path):
+    (tmp_path / "x-symbol.json").write_bytes(to_json(Graph((Node("null", "x"),), ())))
+    assert "it has no heads" in run("inspect", tmp_path / "x-symbol.json")[1]
+    assert "it has no heads" in run("verify", tmp_path / "x-symbol.json")[1]
+
+
+@pytest.mark.parametrize("data", [b"\x0a" + b"\xff" * 11, b"\x08\x01" * 10], ids=["varint", "wire type"])
+def test_a_ckpt_of_no_format_says_where_its_reader_gives_up(data, run, tmp_path):
+    (tmp_path / "x.ckpt").write_bytes(data)
+    code, _, err = run("inspect", tmp_path / "x.ckpt")
+    assert code == 2
+    assert "as .ckpt: " in err
+    assert re.search(r"at: .*x\.ckpt, (near )?byte 1\b", err)
 
 
 def test_upgrade_writes_what_1_9_1_writes(run, tmp_path):
@@ -232,7 +272,7 @@ def test_files_are_looked_at_without_torch_or_numpy():
     code = f"""
 import sys
 from evergraph.cli import main
-from evergraph.graph import Graph, Node
+from evergraph.graph import Graph, Node, to_json
 main(["inspect", {str(LENET)!r}])
 assert "torch" not in sys.modules
 """

@@ -86,7 +86,21 @@ def explain(head: bytes, source: Source) -> FormatError:
         where=source.name,
         found=f"first bytes {printable(head[:16].hex(' '))}",
         fix="see `evergraph inspect --help` for what is read",
+        details=_as_named(source),
     )
+
+
+def _as_named(source: Source) -> list[str]:
+    """Where the reader that its name asks for gives up: MindSpore's checkpoints begin with nothing that tells them."""
+    if not source.name.endswith(".ckpt"):
+        return []
+    from evergraph.formats.mindspore_ckpt import MindSporeCheckpoint
+
+    try:
+        MindSporeCheckpoint().read(source)
+    except EvergraphError as error:
+        return [f"{label}: {value}" for label, value in (("as .ckpt", error.what), ("at", error.where)) if value]
+    return []
 
 
 def explain_names(names: Iterable[str]) -> tuple[str, str] | None:

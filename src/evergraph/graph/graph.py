@@ -166,6 +166,8 @@ class Graph:
             found.append(
                 f"node_row_ptr ({len(self.row_ptr)} numbers) does not fit the {len(self.nodes)} nodes: not used"
             )
+        if not self.heads:
+            found.append("it has no heads: nothing of it is an output")
         return found
 
     def variables(self) -> Iterator[Node]:
