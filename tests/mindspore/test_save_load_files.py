@@ -1,5 +1,6 @@
 """`save_checkpoint` and `load_checkpoint`: MindSpore's bytes, its errors, and saves that never leave neither file."""
 
+import io
 import json
 import os
 import stat
@@ -269,3 +270,39 @@ def test_loads_all_segments_of_a_folder(tmp_path):
         ms.load_segmented_checkpoints(tmp_path)
     with pytest.raises(ValueError, match="no folder"):
         ms.load_segmented_checkpoints(str(tmp_path / "nope"))
+
+
+@pytest.mark.parametrize("format", ["ckpt", "safetensors"])
+def test_warns_where_a_file_has_no_checksum_and_loads_it_as_mindspore_does(format, tmp_path):
+    path = str(tmp_path / f"a.{format}")
+    ms.save_checkpoint([{"name": "w", "data": ms.Tensor([1.0])}], path, format=format)
+    with pytest.warns(UserWarning, match="no checksum"):
+        assert list(ms.load_checkpoint(path, crc_check=True, format=format)) == ["w"]
+
+
+def test_prefixes_choose_nothing_in_safetensors_as_in_mindspore_and_that_is_told(tmp_path):
+    path = str(tmp_path / "a.safetensors")
+    rows = [{"name": n, "data": ms.Tensor([1.0])} for n in ("b.w", "a.w")]
+    ms.save_checkpoint(rows, path, format="safetensors")
+    with pytest.warns(UserWarning, match="prefixes choose nothing"):
+        assert list(ms.load_checkpoint(path, filter_prefix="b", format="safetensors")) == ["a.w", "b.w"]
+    with pytest.raises(ZeroDivisionError):
+        ms.load_checkpoint(path, choice_func=lambda _: 1 / 0, format="safetensors")
+
+
+def test_loads_safetensors_from_memory_and_refuses_ckpt_there(tmp_path):
+    path = tmp_path / "a.safetensors"
+    ms.save_checkpoint([{"name": "w", "data": ms.Tensor([1.0, 2.0])}], str(path), format="safetensors")
+    held = io.BytesIO(path.read_bytes())
+    assert ms.load_checkpoint(held, format="safetensors")["w"].asnumpy().tolist() == [1, 2]
+    with pytest.raises(TypeError, match="must be a string"):
+        ms.load_checkpoint(held)
+
+
+@pytest.mark.parametrize("name", ["", " ", "\t", None])
+def test_a_parameter_without_a_name_is_numbered_and_takes_its_attributes(name):
+    param = ms.Parameter(ms.Tensor(1.0), name=name)
+    assert param.name.startswith("Parameter#")
+    cell = ms.nn.Cell()
+    cell.w = param
+    assert param.name == "w"

@@ -44,19 +44,12 @@ class Parameter(Tensor):
             held, requires_grad=requires_grad and (kind.is_floating_point or kind.is_complex)
         )
         self._requires_grad = bool(requires_grad)
-        self._generated = name is None
-        self._name = f"Parameter#{next(_count)}" if name is None else self._named(name)
+        self.name = name
         self.layerwise_parallel = layerwise_parallel
         self.parallel_optimizer = parallel_optimizer
         self.comm_fusion = 1
         self.sliced = False
         self.init_in_server = False
-
-    @staticmethod
-    def _named(name: Any) -> str:
-        if not isinstance(name, str):
-            raise UsageError("a Parameter's name is a string", found=printable(type(name).__name__))
-        return name.strip()
 
     @property
     def name(self) -> str:
@@ -64,8 +57,12 @@ class Parameter(Tensor):
         return self._name
 
     @name.setter
-    def name(self, name: str) -> None:
-        self._name, self._generated = self._named(name), False
+    def name(self, name: str | None) -> None:
+        if name is not None and not isinstance(name, str):
+            raise UsageError("a Parameter's name is a string or None", found=printable(type(name).__name__))
+        stripped = (name or "").strip()
+        self._generated = not stripped
+        self._name: str = stripped or f"Parameter#{next(_count)}"
 
     @property
     def requires_grad(self) -> bool:

@@ -1,19 +1,21 @@
 """`load_checkpoint`: the table of a file at once, and each value when it is first used."""
 
+import io
 import os
+import warnings
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from evergraph.checkpoint import Checkpoint
-from evergraph.errors import EvergraphError, printable
+from evergraph.errors import EvergraphError, IntegrityError, printable
 from evergraph.formats import by_name
 from evergraph.mindspore.common.parameter import Parameter
 from evergraph.mindspore.common.tensor import wrap
 from evergraph.mindspore.serialization.loading import load_param_into_net
 from evergraph.mindspore.serialization.problems import FORMATS, WrongTypeError, WrongValueError, require_instance
 from evergraph.mindspore.serialization.stored import StoredParameter, may_wait, read
-from evergraph.stores import Source, exists, locate, open_source
+from evergraph.stores import BytesSource, Source, exists, locate, open_source
 from evergraph.tensors import TEXT
 from evergraph.tensors import Tensor as Stored
 
@@ -23,7 +25,7 @@ _WHO = "For 'load_checkpoint', "
 
 
 def load_checkpoint(
-    ckpt_file_name: str,
+    ckpt_file_name: str | io.BytesIO,
     net: Any = None,
     strict_load: bool = False,
     filter_prefix: Any = None,
@@ -42,17 +44,20 @@ def load_checkpoint(
     or deleted meanwhile.
 
     Args:
-        ckpt_file_name: the file, at any URI.
+        ckpt_file_name: the file, at any URI; of safetensors the content, too.
         net: a network that they are loaded into as well.
         strict_load: see `load_param_into_net`.
-        filter_prefix: names that begin with one of these are left out.
+        filter_prefix: names that begin with one of these are left out; not of safetensors, as in MindSpore.
         dec_key: key of an encrypted file.
         dec_mode: how it is encrypted.
-        specify_prefix: only names that begin with one of these are loaded.
+        specify_prefix: only names that begin with one of these are loaded; not of safetensors, as in MindSpore.
         choice_func: name -> whether it is loaded; not asked where a prefix is given.
-        crc_check: whether the file's checksum is compared.
+        crc_check: whether the file's checksum is compared, where it has one.
         remove_redundancy: see `load_param_into_net`.
         format: "ckpt" or "safetensors", whose names are sorted.
+
+    Warns:
+        UserWarning: the file has no checksum to compare; prefixes are given with safetensors.
 
     Raises:
         ValueError: the file is not there, is damaged, or holds nothing that is asked for.
@@ -61,18 +66,23 @@ def load_checkpoint(
     _check(ckpt_file_name, dec_key, dec_mode, crc_check, remove_redundancy, format)
     without, only = _prefixes("filter_prefix", filter_prefix), _prefixes("specify_prefix", specify_prefix)
     found, source = opened(ckpt_file_name, dec_key, dec_mode, crc_check, format)
+    if format == "safetensors" and (without is not None or only is not None):
+        warnings.warn(f"{_WHO}prefixes choose nothing in safetensors files: give choice_func", stacklevel=2)
+        without = only = None
     try:
         names = [n for n in found if _wanted(n, without, only, choice_func)]
     except EvergraphError:
         raise
     except Exception as error:
+        if format == "safetensors":  # as it is, as in MindSpore
+            raise
         raise WrongValueError(
-            f"{error}\nFor 'load_checkpoint', failed to load the checkpoint file", where=printable(ckpt_file_name)
+            f"{error}\nFor 'load_checkpoint', failed to load the checkpoint file", where=printable(str(ckpt_file_name))
         ) from error
     if not names:
         raise WrongValueError(
             "The loaded parameter dict is empty after filter or specify",
-            where=printable(ckpt_file_name),
+            where=printable(str(ckpt_file_name)),
             found=f"{len(found)} names in the file",
             fix="check whether filter_prefix or specify_prefix are set correctly",
         )
@@ -86,23 +96,28 @@ def load_checkpoint(
 def _check(name: Any, dec_key: Any, dec_mode: Any, crc: Any, redundancy: Any, format: Any) -> None:
     if format not in FORMATS:
         raise WrongValueError(f"{_WHO}the format must be 'safetensors' or 'ckpt'", found=printable(str(format)))
-    if not isinstance(name, str):
-        raise WrongTypeError(f"{_WHO}the argument 'ckpt_file_name' must be a string", found=type(name).__name__)
+    within = isinstance(name, io.BytesIO) and format == "safetensors"
+    if not isinstance(name, str) and not within:
+        fix = "give safetensors as BytesIO, or the name of a file" if isinstance(name, io.BytesIO) else None
+        found = type(name).__name__
+        raise WrongTypeError(f"{_WHO}the argument 'ckpt_file_name' must be a string", found=found, fix=fix)
     require_instance("dec_key", dec_key, (bytes, type(None)))
     require_instance("dec_mode", dec_mode, (str,))
     require_instance("crc_check", crc, (bool,))
     require_instance("remove_redundancy", redundancy, (bool,))
-    if not name.endswith(format):
+    if not within and not name.endswith(format):
         raise WrongValueError(
             f"{_WHO}the checkpoint file's format must be the same with 'format', {format}", where=printable(name)
         )
     if format == "safetensors" and (dec_key is not None or dec_mode != "AES-GCM"):
         raise WrongValueError(f"{_WHO}safetensors files are not encrypted", where="dec_key, dec_mode")
-    if not exists(name) and not (locate(name).is_local and os.path.isdir(name)):
+    if not within and not exists(name) and not (locate(name).is_local and os.path.isdir(name)):
         raise WrongValueError(f"{_WHO}the checkpoint file does not exist", where=printable(name), fix="check the path")
 
 
-def opened(name: str, dec_key: bytes | None, dec_mode: str, crc: bool, format: str) -> tuple[Checkpoint, Source]:
+def opened(
+    name: str | io.BytesIO, dec_key: bytes | None, dec_mode: str, crc: bool, format: str
+) -> tuple[Checkpoint, Source]:
     """A file's table, and where its bytes are.
 
     Raises:
@@ -111,12 +126,18 @@ def opened(name: str, dec_key: bytes | None, dec_mode: str, crc: bool, format: s
     options: dict[str, Any] = {"crc_check": True} if crc else {}
     options |= {"dec_key": dec_key, "dec_mode": dec_mode} if dec_key is not None else {}
     try:
-        source = open_source(name)
-        return by_name(FORMATS[format]).read(source, **options), source
+        source = open_source(name) if isinstance(name, str) else BytesSource(name.getvalue(), "BytesIO")
+        try:
+            return by_name(FORMATS[format]).read(source, **options), source
+        except IntegrityError as error:
+            if "no checksum" not in error.what:
+                raise
+            warnings.warn(f"{_WHO}{error.what}: {printable(source.name)}", stacklevel=3)
+            return by_name(FORMATS[format]).read(source, **options | {"crc_check": False}), source
     except EvergraphError as error:
         raise WrongValueError(
             f"For 'load_checkpoint', the checkpoint file cannot be loaded: {error.what}",
-            where=error.where or printable(name),
+            where=error.where or printable(str(name)),
             expected=error.expected,
             found=error.found,
             fix=error.fix,

@@ -271,7 +271,7 @@ class ModelCheckpoint(Callback):
                 self._append[key] = self._start[key] + value
         if config.remove_redundancy:
             raise _TypeError("'remove_redundancy' can only be used in parallel scenarios, with several devices")
-        further = {"remove_redundancy": False} if config.format == "safetensors" else {}
+        further: dict[str, Any] = {"remove_redundancy": False} if config.format == "safetensors" else {}
         save_checkpoint(
             config.saved_network or params.train_network,
             path,
