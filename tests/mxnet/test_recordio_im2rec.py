@@ -1,5 +1,9 @@
 """`evergraph im2rec`: the lists of MXNet's tool, and records that hold what they name."""
 
+import hashlib
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -7,6 +11,7 @@ import evergraph.mxnet as mx
 from evergraph.cli.main import main
 from evergraph.mxnet.image.codecs import encode
 
+TOOL = json.loads((Path(__file__).parents[1] / "data/mxnet/recorded/im2rec.json").read_text())
 RECORDED = "0\t0.000000\ta/1.png\n2\t1.000000\tb/3.png\n3\t1.000000\tb/4.jpg\n1\t0.000000\ta/2.jpg\n"
 
 
@@ -54,3 +59,62 @@ def test_rejects_damaged_lists_and_absent_images(folder, capsys):
     (folder / "p.lst").write_text("1\t1.0\tabsent.png\n")
     assert main(["im2rec", "p", "im"]) == 2
     assert "absent.png" in capsys.readouterr().err
+
+
+@pytest.fixture
+def named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in TOOL["names"]:
+        path = tmp_path / "img" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(name.encode() * 3)
+    (tmp_path / "o").mkdir()
+    return tmp_path
+
+
+@pytest.mark.parametrize("options", TOOL["lists"])
+def test_makes_the_lists_of_mxnets_tool(named, options):
+    assert main(["im2rec", "o/l", "img", "--list", *options.split()]) == 0
+    wanted = {
+        file: "".join(f"{key}\t{label:f}\t{path}\n" for key, label, path in rows)
+        for file, rows in TOOL["lists"][options].items()
+    }
+    assert {p.name: p.read_text() for p in (named / "o").iterdir()} == wanted
+
+
+@pytest.mark.parametrize("options", TOOL["packed"])
+def test_packs_the_bytes_of_mxnets_tool(named, options):
+    rows = [f"{7 * i + 1}\t{i:f}\t{i * 0.5:f}\t{name}\n" for i, name in enumerate(TOOL["names"])]
+    (named / "o/l.lst").write_text("".join(rows))
+    assert main(["im2rec", "o/l", "img", "--num-thread", "2", *options.split()]) == 0
+    for file, digest in TOOL["packed"][options].items():
+        assert hashlib.sha256((named / "o" / file).read_bytes()).hexdigest() == digest
+
+
+@pytest.mark.parametrize(
+    ("options", "shape", "magic"),
+    [
+        ("--resize 4", (4, 5, 3), b"\xff\xd8"),
+        ("--center-crop", (6, 6, 3), b"\xff\xd8"),
+        ("--color 0", (6, 8), b"\xff\xd8"),
+        ("--color -1 --encoding .png --quality 9", (6, 8, 3), b"\x89P"),
+        ("--quality 10", (6, 8, 3), b"\xff\xd8"),
+    ],
+)
+def test_packs_images_as_the_options_say(folder, options, shape, magic):
+    (folder / "p.lst").write_text("0\t1.0\ta/1.png\n")
+    assert main(["im2rec", "p", "im", *options.split()]) == 0
+    with mx.recordio.MXIndexedRecordIO("p.idx", "p.rec", "r") as records:
+        record = records.read_idx(0)
+    assert mx.recordio.unpack(record)[1][:2] == magic
+    assert mx.recordio.unpack_img(record, iscolor=-1)[1].shape == shape
+
+
+def test_rejects_options_that_do_not_fit_together(folder, capsys):
+    (folder / "p.lst").write_text("0\t1.0\ta/1.png\n")
+    assert (
+        main(["im2rec", "p", "im", "--chunks", "0", "--quality", "0", "--train-ratio", "0.8", "--test-ratio", "0.5"])
+        == 2
+    )
+    said = capsys.readouterr().err
+    assert all(word in said for word in ("--chunks 0", "--quality 0", "more than 1 together"))
