@@ -96,3 +96,29 @@ def test_states_name_the_class_where_mxnet_has_it(name, module):
     other = mx.optimizer.get_updater(mx.optimizer.SGD())
     other.set_states(data)
     assert type(other.optimizer) is kind
+
+
+def test_trains_large_batches_as_1_9_1_which_overwrites_the_first_gradient():
+    x, y = np.arange(12, dtype="float32").reshape(6, 2) / 10, np.array([1, 0, 2, 1, 0, 2], "float32")
+    net = mx.sym.FullyConnected(mx.sym.Variable("data"), num_hidden=1, name="fc")
+    module = mx.mod.Module(mx.sym.LinearRegressionOutput(net, mx.sym.Variable("label")), label_names=["label"])
+    module.fit(
+        mx.io.NDArrayIter(x, y, 2, label_name="label"),
+        num_epoch=2,
+        optimizer="lbsgd",
+        optimizer_params={"learning_rate": 0.1, "batch_scale": 2, "warmup_epochs": 1, "updates_per_epoch": 2},
+        arg_params={"fc_weight": mx.nd.array([[1, -1]]), "fc_bias": mx.nd.array([0.5])},
+        eval_metric="mse",
+        kvstore=None,
+    )
+    found, _ = module.get_params()
+    np.testing.assert_allclose(found["fc_weight"].asnumpy(), [[1.1712706, -0.7979187]], rtol=1e-5)
+    np.testing.assert_allclose(found["fc_bias"].asnumpy(), [0.8081067], rtol=1e-5)
+
+
+def test_moving_leaders_stand_a_rate_of_0():
+    arrays = [mx.nd.array([a, a + 1]) for a in (1.0, 0.5, 0.1, 0.2, 0.3)]
+    found = mx.nd.ftml_update(*arrays, lr=0, t=2)
+    recorded = [[np.nan] * 2, [np.inf] * 2, [0.20005, 1.20105], [-np.inf] * 2]
+    for array, wanted in zip([found, *arrays[2:]], recorded, strict=True):
+        np.testing.assert_allclose(array.asnumpy(), wanted, rtol=1e-5)

@@ -151,7 +151,8 @@ class LBSGD(Optimizer):
         old = self.cumgrads.get(index, {"cum_grad": 0, "num_cums": 0})
         begins = old["num_cums"] == 0
         kept = {
-            "cum_grad": grad.copy() if begins else old["cum_grad"] + grad,
+            # the array itself, as in MXNet: a module writes the next gradient into it, which so counts twice
+            "cum_grad": grad if begins else old["cum_grad"] + grad,
             "num_cums": self.init_updates + 1 if begins else old["num_cums"] + 1,
         }
         self.cumgrads[index] = kept

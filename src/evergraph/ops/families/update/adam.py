@@ -155,7 +155,8 @@ def ftml_update(
     grad = ready(grad, rescale_grad, clip_grad, weight, wd)
     v.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
     root = (v / (1 - beta2**t)).sqrt_().add_(epsilon)
-    now = root.mul_((1 - beta1**t) / lr)
+    # a rate of 0, as at the end of a schedule, makes d infinite
+    now = root.mul_((1 - beta1**t) / lr if lr else math.inf)
     z.mul_(beta1).add_(grad, alpha=1 - beta1).addcmul_(torch.sub(now, d, alpha=beta1), weight, value=-1)
     d.copy_(now)
     return -z / now
