@@ -8,6 +8,7 @@ import numpy as np
 from evergraph import engine
 from evergraph.errors import EvergraphError, ShapeError, UsageError, collect, printable
 from evergraph.mxnet.context import Context
+from evergraph.mxnet.heads import needs_head_gradients
 from evergraph.mxnet.ndarray import sparse as sparse_arrays
 from evergraph.mxnet.ndarray.base import Array, wrap
 from evergraph.mxnet.ndarray.creation import array, zeros
@@ -67,6 +68,7 @@ class Executor:
         self._grad_req = dict(zip(symbol.list_arguments(), requests, strict=True))
         names = symbol._signature
         self._names = names
+        self._needs_heads: list[bool] | None = None
         self._monitor: Callable[[str, Any], None] | None = None
         self._outputs: list[Any] | None = None
         device = ctx.torch_device
@@ -180,12 +182,33 @@ class Executor:
             TypeError: something that is no array.
         """
         self._refresh()
-        self._run.backward([None if h is None else h._data for h in self._heads(out_grads)])
+        heads = self._heads(out_grads)
+        self._check_heads(heads)
+        self._run.backward([None if h is None else h._data for h in heads])
         storage = self._run.gradients
         for i, mine in enumerate(self.grad_arrays):
             if mine is not None:
                 # what another executor of the same arrays replaces is not to be held here
                 mine._data, storage[i] = storage[i], None
+
+    def _check_heads(self, heads: list[Any]) -> None:
+        """Refuse to go backward from outputs of no loss whose gradients nobody gave."""
+        if self._needs_heads is None:
+            names, requests = self._names.arguments, self._requests
+            trained = {n for n, request in zip(names, requests, strict=True) if request != "null"}
+            self._needs_heads = needs_head_gradients(self._symbol.graph, trained)
+        given = [*heads, *[None] * (len(self._needs_heads) - len(heads))]
+        collect(
+            _ValueError,
+            "Because the last operator is not Loss function, head_gradient is required when calling backward.",
+            [
+                printable(name)
+                for name, needed, head in zip(self._names.outputs, self._needs_heads, given, strict=False)
+                if needed and head is None
+            ],
+            fix="give backward(out_grads) an array for each output, or pass what is minimized through mx.sym.MakeLoss"
+            " and the other outputs through mx.sym.BlockGrad",
+        )
 
     def _heads(self, given: Any) -> list[Any]:
         if given is None:
@@ -439,7 +462,8 @@ def simple_bind(
     """
     names, graph = symbol._signature, symbol.graph
     try:
-        found = infer_shapes(graph, {n: tuple(s) for n, s in shapes.items()}).require()
+        known = {n.name for n in graph.variables()}  # MXNet passes over shapes of variables that are not there
+        found = infer_shapes(graph, {n: tuple(s) for n, s in shapes.items() if n in known}).require()
     except EvergraphError as error:
         raise _BindError(
             f"simple_bind error: {error.what}",
