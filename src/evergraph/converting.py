@@ -158,6 +158,8 @@ def _renamed(checkpoint: Checkpoint, rules: Rules | None) -> Checkpoint:
         return checkpoint
     if isinstance(rules, Mapping):
         return edit.rename(checkpoint, rules)
+    if not isinstance(rules, (str, os.PathLike, Iterable)):
+        raise UsageError("rules for renaming are texts, pairs or a mapping", found=printable(rules))
     given = [rules] if isinstance(rules, (str, os.PathLike)) else list(rules)
     for each in given:
         checkpoint = edit.rename(checkpoint, _rule(each))
@@ -166,8 +168,10 @@ def _renamed(checkpoint: Checkpoint, rules: Rules | None) -> Checkpoint:
 
 def _rule(given: Any) -> Any:
     """One rule as it was given: a pair, `expression=replacement`, or the path of a TOML file."""
-    if isinstance(given, tuple):
-        return [given]
+    if isinstance(given, (tuple, list)):
+        return [tuple(given)]
+    if not isinstance(given, (str, os.PathLike)):
+        raise UsageError("a rule for renaming is OLD=NEW, a pair, or the path of a .toml file", found=printable(given))
     text = os.fspath(given)
     if text.endswith(".toml"):
         with open_source(text) as source:

@@ -279,6 +279,32 @@ def test_the_default_is_the_targets_framework():
     assert decide("torch:mindspore", eg.Checkpoint({"a": np.ones(1)}), "npz") == ("torch", "mindspore")
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"only": 5}, "patterns are texts"),
+        ({"drop": ["a", 5]}, "patterns are texts"),
+        ({"rename": 5}, "rules for renaming are texts, pairs or a mapping"),
+        ({"rename": [5]}, "a rule for renaming is OLD=NEW"),
+        ({"rename": [("a",)]}, "rules for renaming that cannot be used"),
+        ({"rename": [("a", 5)]}, "rules for renaming that cannot be used"),
+        ({"names": 5}, "no such names"),
+    ],
+    ids=str,
+)
+def test_rejects_choices_of_a_wrong_kind(options, message, tmp_path):
+    eg.save({"a": np.ones(1)}, tmp_path / "a.pth")
+    with pytest.raises(UsageError, match=message):
+        eg.convert(tmp_path / "a.pth", tmp_path / "a.ckpt", **options)
+
+
+@pytest.mark.parametrize("given", [frozenset({"a.*"}), {"a.*"}, ("a.*",), "a.*"], ids=lambda g: type(g).__name__)
+def test_patterns_come_in_any_collection(given, tmp_path):
+    eg.save({"a.weight": np.ones((1, 1)), "b.weight": np.ones((1, 1))}, tmp_path / "a.pth")
+    assert eg.convert(tmp_path / "a.pth", tmp_path / "a.ckpt", only=given).tensors == 1
+    assert list(eg.open(tmp_path / "a.ckpt")) == ["a.weight"]
+
+
 def test_a_program_that_carries_names_itself_runs_as_it_is(tmp_path, monkeypatch):
     # as guides to MindSpore write it: torch reads, ms.Tensor wraps, save_checkpoint takes a list of names and data
     monkeypatch.chdir(tmp_path)

@@ -49,7 +49,12 @@ def _some(checkpoint: Checkpoint) -> str:
 
 
 def _patterns(given: str | Iterable[str] | None) -> list[str] | None:
-    return None if given is None else [given] if isinstance(given, str) else list(given)
+    if given is None:
+        return None
+    found: list[str] = list(given) if isinstance(given, Iterable) and not isinstance(given, str) else [given]
+    if wrong := [p for p in found if not isinstance(p, str)]:
+        raise UsageError("patterns are texts, such as 'encoder.*'", found=printable(wrong[0]))
+    return found
 
 
 def _fits(name: str, pattern: str) -> bool:

@@ -93,7 +93,7 @@ def decide(asked: str | None, checkpoint: Checkpoint, form: str, model: Any = No
     """
     if asked == "keep":
         return None
-    origin, _, names = ("", "", _FORMATS.get(form, "")) if asked is None else asked.rpartition(":")
+    origin, _, names = ("", "", _FORMATS.get(form, "")) if asked is None else str(asked).rpartition(":")
     wrong = [n for n in (origin, names) if n and (n not in WRITERS and not (n == origin and n in READERS))]
     if wrong or (asked is not None and not names):
         choices = f"{', '.join(NAMES)}, or FROM:TO such as torch:mindspore"
