@@ -9,6 +9,7 @@ in tests/data/mxnet, of every release from 0.9.5 to 1.9.1, with their recorded i
 import argparse
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 from benchmarks.peers import Peer, python_of, write_section
@@ -202,7 +203,8 @@ TOLD = {
 
 
 def side(python, module, folder, other):
-    peer = Peer(python, MXNET_SUBGRAPH_BACKEND="NONE", PYTHONWARNINGS="ignore")
+    # MXNet computes fused recurrent layers with oneDNN only
+    peer = Peer(python, MXNET_SUBGRAPH_BACKEND="NONE", MXNET_MKLDNN_ENABLED="1", PYTHONWARNINGS="ignore")
     peer("import logging; logging.disable(50)")
     peer(f"import {module} as mx\nGOLDENS, folder, other = {str(GOLDENS)!r}, {str(folder)!r}, {str(other)!r}")
     peer(COMMON)
@@ -244,23 +246,29 @@ def shown(rows):
     return "\n".join(lines), notes, failed
 
 
+def compared(python, place):
+    folders = [place / name for name in ("evergraph", "mxnet")]
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+    ours = side(sys.executable, "evergraph.mxnet", *folders)
+    theirs = side(python, "mxnet", *reversed(folders))
+    found = shown(list(checks(ours, theirs)))
+    ours.close()
+    theirs.close()
+    return found
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--folder", type=Path, default=Path("bench-interop"))
+    parser.add_argument("--folder", type=Path, help="where both sides write; a temporary folder where not given")
     parser.add_argument("--python", default=python_of("mxnet"), help="a Python that has mxnet 1.9.1")
     parser.add_argument("--write", action="store_true", help="put the table into docs/training.md")
     asked = parser.parse_args()
     if not asked.python:
         sys.exit("give --python: a Python 3.8 with mxnet==1.9.1 and numpy==1.23.5")
-    folders = [asked.folder.resolve() / name for name in ("evergraph", "mxnet")]
-    for folder in folders:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-    ours = side(sys.executable, "evergraph.mxnet", *folders)
-    theirs = side(asked.python, "mxnet", *reversed(folders))
-    table, notes, failed = shown(list(checks(ours, theirs)))
-    ours.close()
-    theirs.close()
+    with tempfile.TemporaryDirectory() as temporary:
+        table, notes, failed = compared(asked.python, (asked.folder or Path(temporary)).resolve())
     more = "\n" + "\n".join(notes) + "\n" if notes else ""
     text = (
         "## Checked beside MXNet\n\n"
