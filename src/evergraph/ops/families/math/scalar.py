@@ -201,15 +201,18 @@ with_scalar(
 )
 
 
+def _clipped(data: Any, low: float, high: float) -> Any:
+    # MXNet asks for the upper limit first, which shows where they are crossed
+    return torch.clamp(data, low, high) if low <= high else torch.where(data > high, high, torch.clamp(data, min=low))
+
+
 @operator(aliases=("_npi_clip", "_sparse_clip"), shape=elementwise)
 def clip(data, *, a_min: float, a_max: float):
     """Values drawn in between a_min and a_max; the gradient passes where a value is not changed, limits included."""
     if not data.is_floating_point():
-        a_min, a_max = int(a_min), int(a_max)
-    if a_min > a_max:
-        # MXNet asks for the upper limit first
-        return torch.where(data > a_max, a_max, torch.clamp(data, min=a_min))
-    return torch.clamp(data, a_min, a_max)
+        # limits that the type does not hold are never met from inside, and wrap around where they are given
+        return _clipped(data.to(torch.int64), int(a_min), int(a_max)).to(data.dtype)
+    return _clipped(data, a_min, a_max)
 
 
 @clip.quickened

@@ -12,8 +12,10 @@ __all__: list[str] = []
 
 @operator("_contrib_div_sqrt_dim", shape=elementwise)
 def div_sqrt_dim(data):
-    """Data over the square root of the size of its last axis."""
-    return data / math.sqrt(data.shape[-1])
+    """Data over the square root of the size of its last axis; integers are cut towards 0, and so is their root."""
+    if data.is_floating_point():
+        return data / math.sqrt(data.shape[-1])
+    return torch.div(data, math.isqrt(data.shape[-1]), rounding_mode="trunc")
 
 
 def _heads(x: Any, heads: int, parts: int) -> list[Any]:

@@ -116,4 +116,5 @@ def quantized_elemwise_mul(
         if not _calibrated(p):
             return found, *product_range((lhs_min, lhs_max), (rhs_min, rhs_max))
         low, high = constant_range(min_calib_range or 0.0, max_calib_range or 0.0, lhs)
-        return store((found * (scale_of("int8", low, high) / unit)).trunc(), "int8"), low, high
+        # beyond eight bits MXNet wraps around here
+        return (found * (scale_of("int8", low, high) / unit)).to(torch.int32).to(torch.int8), low, high
