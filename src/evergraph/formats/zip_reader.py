@@ -1,6 +1,7 @@
 """Reads the table of a zip archive: every size, offset and name checked before any content is looked at."""
 
 import struct
+import threading
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ _END, _END64, _LOCATOR = struct.Struct("<4s4H2LH"), struct.Struct("<4sQ2H2L4Q"),
 _ENTRY, _LOCAL = struct.Struct("<4s6H3L5H2L"), struct.Struct("<4s5H3L2H")
 _LONG = 0xFFFFFFFF
 STORED, DEFLATED = 0, 8
+_LARGE = 1 << 18
+"""Bytes whose checksum takes longer than the start of a thread: 0.3 ms against 0.05."""
 _METHODS = {9: "deflate64", 12: "bzip2", 14: "LZMA", 93: "zstd", 95: "xz", 99: "AES encryption"}
 
 
@@ -79,9 +82,32 @@ class _Checked(Extent):
         """The range in bounded pieces."""
         crc = zlib.crc32(self.source.read(0, self.offset))
         for piece in super().chunks():
-            crc = zlib.crc32(piece, crc)
+            if len(piece) < _LARGE:
+                crc = zlib.crc32(piece, crc)
+                yield piece
+                continue
+            beside = _Sum(piece, crc)
             yield piece
+            crc = beside.result()
         self._member.require_crc(crc)
+
+
+class _Sum(threading.Thread):
+    """The checksum of a piece, worked out while whoever asked for the piece writes it elsewhere."""
+
+    def __init__(self, piece: memoryview, crc: int) -> None:
+        super().__init__(daemon=True)
+        self._piece, self._crc = piece, crc
+        self.start()
+
+    def run(self) -> None:
+        """Work it out; zlib needs no interpreter meanwhile."""
+        self._crc = zlib.crc32(self._piece, self._crc)
+
+    def result(self) -> int:
+        """The checksum, waited for."""
+        self.join()
+        return self._crc
 
 
 class Deflated:
