@@ -34,7 +34,17 @@ def test_gives_the_recorded_integers_and_ranges(number):
 
 
 def test_records_every_eight_bit_operator_of_the_quantizer():
-    kinds = "conv fully_connected pooling flatten act concat elemwise_add batch_norm embedding".split()
+    kinds = [
+        "conv",
+        "fully_connected",
+        "pooling",
+        "flatten",
+        "act",
+        "concat",
+        "elemwise_add",
+        "batch_norm",
+        "embedding",
+    ]
     wanted = {f"_contrib_quantized_{k}" for k in kinds}
     wanted |= {"_contrib_quantize", "_contrib_quantize_v2", "_contrib_dequantize", "_contrib_requantize"}
     assert wanted <= {c["op"] for c in CASES}
