@@ -1,5 +1,6 @@
 """`mx.model`: checkpoints of a symbol and its parameters, `prefix-symbol.json` and `prefix-0000.params`."""
 
+import logging
 from collections import namedtuple
 from collections.abc import Mapping
 from typing import Any
@@ -34,6 +35,7 @@ def save_checkpoint(
         remove_amp_cast: whether casts of automatic mixed precision are left out.
     """
     write_files(checkpoint_files(prefix, epoch, symbol, arg_params, aux_params, remove_amp_cast))
+    logging.info('Saved checkpoint to "%s"', f"{prefix}-{epoch:04d}.params")
 
 
 def checkpoint_files(
