@@ -49,6 +49,8 @@ def _numbers(data: Any, where: str = "Tensor(input_data)") -> torch.Tensor:
         return _of_array(data)
     if isinstance(data, (int, float, complex)):
         kind = {int: torch.int64, float: torch.float32, complex: torch.complex128}
+        if isinstance(data, int) and not -(2**63) <= data < 2**63:
+            raise UsageError("a whole number of a Tensor has 64 bits", where=where, found=printable(data))
         return torch.tensor(data, dtype=next(k for t, k in kind.items() if isinstance(data, t)))
     if isinstance(data, (list, tuple)):
         if any(isinstance(v, Tensor) for v in data):

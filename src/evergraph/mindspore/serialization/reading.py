@@ -96,7 +96,7 @@ def load_checkpoint(
 def _check(name: Any, dec_key: Any, dec_mode: Any, crc: Any, redundancy: Any, format: Any) -> None:
     if format not in FORMATS:
         raise WrongValueError(f"{_WHO}the format must be 'safetensors' or 'ckpt'", found=printable(str(format)))
-    within = isinstance(name, io.BytesIO) and format == "safetensors"
+    within: Any = isinstance(name, io.BytesIO) and format == "safetensors"
     if not isinstance(name, str) and not within:
         fix = "give safetensors as BytesIO, or the name of a file" if isinstance(name, io.BytesIO) else None
         found = type(name).__name__
@@ -105,13 +105,13 @@ def _check(name: Any, dec_key: Any, dec_mode: Any, crc: Any, redundancy: Any, fo
     require_instance("dec_mode", dec_mode, (str,))
     require_instance("crc_check", crc, (bool,))
     require_instance("remove_redundancy", redundancy, (bool,))
-    if not within and not name.endswith(format):
+    if isinstance(name, str) and not name.endswith(format):
         raise WrongValueError(
             f"{_WHO}the checkpoint file's format must be the same with 'format', {format}", where=printable(name)
         )
     if format == "safetensors" and (dec_key is not None or dec_mode != "AES-GCM"):
         raise WrongValueError(f"{_WHO}safetensors files are not encrypted", where="dec_key, dec_mode")
-    if not within and not exists(name) and not (locate(name).is_local and os.path.isdir(name)):
+    if isinstance(name, str) and not exists(name) and not (locate(name).is_local and os.path.isdir(name)):
         raise WrongValueError(f"{_WHO}the checkpoint file does not exist", where=printable(name), fix="check the path")
 
 
