@@ -461,3 +461,15 @@ def test_the_recurrent_operator_runs_on_packed_weights(bidirectional, state_outp
     program, report = check(graph, shapes, inputs=("data", "state", "cell"))
     assert report["recurrent weights"] == ["rnn"]
     assert kinds(program) == ["lstm layers"]
+
+
+def test_the_recurrent_operator_takes_data_whose_axes_were_swapped():
+    from evergraph.ops.families.nn.rnn import parameter_count
+
+    attrs = {"mode": "lstm", "state_size": 4, "num_layers": 1}
+    swap = ("SwapAxis", "swap", "data", {"dim1": 0, "dim2": 1})
+    graph = chain(swap, ("RNN", "rnn", "swap parameters state cell", attrs))
+    state, number = (1, 3, 4), parameter_count("lstm", 6, 4, 1)
+    shapes = {"data": (3, 5, 6), "state": state, "cell": state, "parameters": (number,)}
+    _, report = check(graph, shapes, inputs=("data", "state", "cell"))
+    assert report["recurrent weights"] == ["rnn"]

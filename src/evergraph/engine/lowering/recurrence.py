@@ -145,7 +145,9 @@ def _packed_layer(private: Private, weights: Sequence[Any], shape: Sequence[int]
     biases, options = weights[2:4], (reverse, [], 2, size, 1, True, False, False, False)
 
     def call(data: Any, hidden: Any, cell: Any) -> tuple[Any, Any, Any]:
-        out, h, c, _ = layer(data, *packed, *biases, hidden.unsqueeze(0), cell.unsqueeze(0), *options)
+        # the operator reads memory in order, whatever the strides say
+        whole, states = data.contiguous(), (hidden.unsqueeze(0).contiguous(), cell.unsqueeze(0).contiguous())
+        out, h, c, _ = layer(whole, *packed, *biases, *states, *options)
         return out, h.reshape(hidden.shape), c.reshape(cell.shape)
 
     return call
