@@ -19,6 +19,7 @@ def test_sums_what_devices_push():
     found = mx.nd.zeros((2, 3))
     store.pull(3, out=found)
     assert (found.asnumpy() == 6).all()
+    store = mx.kv.create("local")
     store.init(["a", "b"], [mx.nd.zeros((1,)), mx.nd.zeros((2,))])
     outs = [mx.nd.zeros((1,)), mx.nd.zeros((2,))]
     store.pushpull(["a", "b"], [mx.nd.ones((1,)), mx.nd.ones((2,)) * 2], out=outs)
@@ -77,6 +78,39 @@ def test_says_what_stores_there_are():
         store.push(2, mx.nd.ones((1,)))
 
 
+def with_one(key=1):
+    store = mx.kv.create()
+    store.init(key, mx.nd.ones((2,)))
+    return store
+
+
+BAD = {
+    "numbers-and-texts": (lambda: with_one().init("a", mx.nd.ones((1,))), "Mixed key types are not allowed"),
+    "numbers-and-texts-at-once": (
+        lambda: mx.kv.create().init([1, "a"], [mx.nd.ones((1,))] * 2),
+        "inconsistent types of keys",
+    ),
+    "no-key": (lambda: mx.kv.create().init(1.5, mx.nd.ones((1,))), "(?s)unexpected type for keys.*float"),
+    "no-array": (lambda: mx.kv.create().init(1, np.ones(2)), "(?s)values of key 1 are no arrays.*ndarray"),
+    "nowhere-to-pull-to": (lambda: with_one().pull(1), "(?s)values of key 1 are no arrays.*NoneType"),
+    "fewer-values": (lambda: mx.kv.create().init([1, 2], [mx.nd.ones((1,))]), "each key of a list needs a value"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_rejects_keys_and_values_that_are_none(name):
+    call, words = BAD[name]
+    with pytest.raises(AssertionError, match=words):
+        call()
+
+
+def test_a_key_that_stands_twice_in_a_push_gets_one_sum():
+    store, found = with_one(), mx.nd.zeros((2,))
+    store.push([1, 1], [mx.nd.ones((2,)), mx.nd.ones((2,)) * 4])
+    store.pull(1, found)
+    assert found.asnumpy().tolist() == [5, 5]  # as MXNet 1.9.1 answers
+
+
 def test_registered_classes_are_made_by_name(monkeypatch):
     monkeypatch.setattr(mx.kvstore.KVStoreBase, "kv_registry", {})
 
@@ -106,18 +140,21 @@ W = random.randn(2, 4).astype("f4")
 batch = 8
 mine = [i for i in range(32) if (i % batch) // (batch // size) == rank]
 net = mx.sym.SoftmaxOutput(mx.sym.FullyConnected(mx.sym.Variable("data"), num_hidden=2, name="fc"), name="softmax")
-module = mx.mod.Module(net)
 die = os.environ.get("DIE")
 
 def after(param):
     if die == str(rank) and param.nbatch == 1:
         os._exit(9)
 
-data = mx.io.NDArrayIter(X[mine], Y[mine], batch_size=batch // size)
 args = {"fc_weight": mx.nd.array(W), "fc_bias": mx.nd.zeros((2,))}
-module.fit(data, num_epoch=3, kvstore="dist_sync" if size > 1 else "local", optimizer="adam", arg_params=args,
-           optimizer_params={"learning_rate": 0.05}, batch_end_callback=after)
-np.save(f"{sys.argv[1]}-{size}-{rank}.npy", module.get_params()[0]["fc_weight"].asnumpy())
+found = []
+for kind in ("dist_sync", "dist_device_sync"):
+    data = mx.io.NDArrayIter(X[mine], Y[mine], batch_size=batch // size)
+    module = mx.mod.Module(net)
+    module.fit(data, num_epoch=3, kvstore=kind if size > 1 else "local", optimizer="adam", arg_params=args,
+               optimizer_params={"learning_rate": 0.05}, batch_end_callback=after)
+    found.append(module.get_params()[0]["fc_weight"].asnumpy())
+np.save(f"{sys.argv[1]}-{size}-{rank}.npy", found)
 """
 
 

@@ -1,24 +1,43 @@
 """`mx.model.FeedForward`: the older interface to training, over Module."""
 
 import logging
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from evergraph.errors import UsageError
 from evergraph.mxnet import ndarray as nd
+from evergraph.mxnet.base import _as_list
 from evergraph.mxnet.context import Context, cpu
 from evergraph.mxnet.initializer import Uniform
 from evergraph.mxnet.io import NDArrayIter
 from evergraph.mxnet.model import load_checkpoint, save_checkpoint
 from evergraph.mxnet.module import Module
+from evergraph.mxnet.module.batches import batches
 
 __all__ = ["FeedForward"]
 
 
-class _StateError(UsageError, AssertionError):
+class _StateError(UsageError, AssertionError, ValueError):
     """A step before those that it needs."""
+
+
+class _InputError(UsageError, TypeError):
+    """Data that is neither arrays nor batches."""
+
+
+class _Inputs(NamedTuple):
+    """What `batches` wants to know of the network that it describes batches for."""
+
+    data_names: list[str]
+    label_names: list[str]
+    binded: bool = False
+
+
+def _counted(call: Callable[[Any], None]) -> Callable[[Any], None]:
+    """A callback that is told how many batches are done, as FeedForward's are, instead of the batch's number."""
+    return lambda told: call(told._replace(nbatch=told.nbatch + 1))
 
 
 class FeedForward:
@@ -66,19 +85,33 @@ class FeedForward:
         return [n for n in self.symbol.list_arguments() if n.endswith("label")]
 
     def _iterator(self, data: Any, label: Any, training: bool) -> Any:
-        """Arrays as an iterator; iterators as they are."""
+        """Arrays as an iterator; whatever gives batches as such.
+
+        Raises:
+            TypeError: neither.
+            ValueError: labels are absent, of another number, or no single numbers.
+        """
         if hasattr(data, "provide_data"):
             return data
+        names = self._labels()
         if isinstance(data, (list, tuple)) and len(data) == 2 and label is None:
             data, label = data
+        if not isinstance(data, (nd.NDArray, np.ndarray, list, tuple)):
+            if not hasattr(data, "__getitem__") and not hasattr(data, "__iter__"):
+                raise _InputError("X must be DataIter, NDArray or numpy.ndarray", found=type(data).__name__)
+            return batches(data, _Inputs([n for n in self.symbol.list_arguments() if n == "data"], names))
         array = data if isinstance(data, nd.NDArray) else np.asarray(data)
-        names = self._labels()
-        if label is None:
-            label = np.zeros(array.shape[0], "float32")
+        if label is None and training:
+            raise _StateError("y must be specified when X is numpy.ndarray")
+        label = np.zeros(array.shape[0], "float32") if label is None else label
         if len(label) != array.shape[0]:
             raise _StateError(
                 "The numbers of data points and labels not equal", expected=array.shape[0], found=len(label)
             )
+        label = label if isinstance(label, nd.NDArray) else np.asarray(label)
+        if label.ndim > 1 and label.size != label.shape[0]:
+            raise _StateError("Label must be 1D or 2D (with 2nd dimension being 1)", found=tuple(label.shape))
+        label = label.reshape((-1,))
         size = min(array.shape[0], self.numpy_batch_size)
         how = {"shuffle": training, "last_batch_handle": "roll_over" if training else "pad"}
         return NDArrayIter(array, label, size, label_name=names[0] if names else "softmax_label", **how)
@@ -123,8 +156,10 @@ class FeedForward:
         from evergraph.mxnet.io import ResizeIter
 
         data = self._iterator(X, y, True)
+        data.reset()
         if self.epoch_size is not None:
-            data = ResizeIter(data, self.epoch_size)
+            # the next epoch goes on where this one stops
+            data = ResizeIter(data, self.epoch_size, reset_internal=False)
         if eval_data is not None:
             eval_data = self._iterator(eval_data, None, False)
         module = self._module(data, logger=logger or logging, work_load_list=work_load_list)
@@ -141,7 +176,7 @@ class FeedForward:
             eval_data,
             eval_metric,
             epoch_end_callback,
-            batch_end_callback,
+            [_counted(call) for call in _as_list(batch_end_callback or [])],
             kvstore,
             self.optimizer,
             self.kwargs or {"learning_rate": 0.01},

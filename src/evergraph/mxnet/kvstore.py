@@ -77,8 +77,18 @@ def _pairs(key: Any, value: Any) -> list[tuple[Any, list[Any]]]:
         if not isinstance(value, (list, tuple)) or len(value) != len(key):
             found = f"{len(value)} values" if isinstance(value, (list, tuple)) else type(value).__name__
             raise _StoreError("each key of a list needs a value", expected=f"{len(key)} values", found=found)
+        if len({type(k) for k in key}) > 1:
+            raise _StoreError(
+                "inconsistent types of keys detected.", expected="numbers, or texts", found=printable(key)
+            )
         return [pair for k, v in zip(key, value, strict=True) for pair in _pairs(k, v)]
-    return [(key, list(value) if isinstance(value, (list, tuple)) else [value])]
+    if not isinstance(key, (int, str)):
+        raise _StoreError("unexpected type for keys", expected="a whole number or a text", found=type(key).__name__)
+    values = list(value) if isinstance(value, (list, tuple)) else [value]
+    wrong = sorted({type(v).__name__ for v in values if not isinstance(v, nd.NDArray)})
+    if wrong:
+        raise _StoreError(f"the values of key {printable(key)} are no arrays", found=", ".join(wrong))
+    return [(key, values)]
 
 
 def _summed(values: Sequence[Any]) -> Any:
@@ -126,6 +136,8 @@ class KVStore(KVStoreBase):
         for each, values in _pairs(key, value):
             if each in self._values:
                 raise _StoreError(f"duplicate init of key {printable(each)}")
+            if any(isinstance(known, str) != isinstance(each, str) for known in self._values):
+                raise _StoreError("Mixed key types are not allowed", found=printable(each))
             self._values[each] = values[0].copy()
 
     def _value(self, key: Any) -> Any:
@@ -149,8 +161,11 @@ class KVStore(KVStoreBase):
             value: an array, a list of them for devices, or a list of these lists.
             priority: kept for MXNet's signature.
         """
+        together: dict[Any, list[Any]] = {}
         for each, values in _pairs(key, value):
             self._fitting(each, values)
+            together.setdefault(each, []).extend(values)  # what one call pushes to a key is one sum
+        for each, values in together.items():
             self._take(each, self._reduced(each, values))
 
     def _reduced(self, key: Any, values: list[Any]) -> Any:

@@ -84,4 +84,4 @@ class Monitor:
     def toc_print(self) -> None:
         """Log what was collected."""
         for step, name, text in self.toc():
-            logging.info("Batch: %7d %30s %s", step, name, text)
+            logging.info("Batch: %7d %-30s %s", step, name, text)
