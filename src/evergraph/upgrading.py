@@ -7,7 +7,7 @@ from typing import Any
 from evergraph.checkpoint import Checkpoint
 from evergraph.converting import target_format
 from evergraph.errors import UsageError, printable
-from evergraph.formats import File
+from evergraph.formats import File, by_name
 from evergraph.formats.opening import open_checkpoint
 from evergraph.graph import version_words
 from evergraph.passes.registry import Edit
@@ -124,7 +124,8 @@ def upgrade(
     new, report = upgraded(opened, pooling_convention)
     location = locate(_own_place(opened, source) if in_place else target)
     compared = _compare(opened, new, shapes) if check else None
-    form = target_format(location, new)
+    # standard output has no ending that names a format
+    form = by_name(new.format) if location.is_stream else target_format(location, new)
     layout = save(new, location.uri, to=form.name)
     steps = tuple(report.summary()) if report is not None else ()
     return UpgradeReport(

@@ -9,6 +9,8 @@ __all__ = ["arguments", "run"]
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
+    from evergraph.cli.opening import reading
+
     parser.add_argument("path", metavar="SRC", help="what to read: a file, a prefix, a folder, an archive, a URI, or -")
     parser.add_argument("target", metavar="DST", help="what to write; its ending names the format where --to does not")
     parser.add_argument("--to", metavar="FORMAT", help="format of the target")
@@ -30,18 +32,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="say what would be written, and write nothing")
     parser.add_argument("--checksum", action="store_true", help="keep a checksum of each tensor beside the target")
     parser.add_argument("--release", help="MXNet release to write for (0.9.5, 0.11, 1.0, ..., 1.9.1)")
-    parser.add_argument("--dec-key", metavar="FILE", help="file with the key of an encrypted source")
     parser.add_argument("--enc-key", metavar="FILE", help="file with the key to encrypt a MindSpore target")
-    parser.add_argument("--member", help="which checkpoint of an archive that holds several")
+    reading(parser)
 
 
 def run(args: argparse.Namespace, out: Output) -> int:
     """Convert."""
     import evergraph
-    from evergraph.cli.opening import key_options
+    from evergraph.cli.opening import key_options, options_of
     from evergraph.stores import human
 
-    read = key_options(args.dec_key, "dec_key") | ({"member": args.member} if args.member else {})
+    out.stand_aside(args.target)
     write = key_options(args.enc_key, "enc_key") | ({"release": args.release} if args.release else {})
     with out.progress():
         done = evergraph.convert(
@@ -58,7 +59,7 @@ def run(args: argparse.Namespace, out: Output) -> int:
             lossy=args.lossy,
             dry_run=args.dry_run,
             checksum=args.checksum,
-            read_options=read,
+            read_options=options_of(args),
             **write,
         )
     out.report(done.report())

@@ -11,14 +11,15 @@ __all__ = ["arguments", "run"]
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
+    from evergraph.cli.opening import reading
+
     parser.add_argument(
         "path", metavar="PATH", help="a file, a prefix, a folder, an archive, a URI, or - (standard input)"
     )
     parser.add_argument("--format", help="name of the format, where the content does not tell")
     parser.add_argument("--values", action="store_true", help="read the values too: least, greatest, mean, not finite")
     parser.add_argument("--graph", action="store_true", help="list the graph's nodes")
-    parser.add_argument("--dec-key", metavar="FILE", help="file with the key of an encrypted MindSpore checkpoint")
-    parser.add_argument("--member", help="which checkpoint of an archive that holds several")
+    reading(parser)
 
 
 def run(args: argparse.Namespace, out: Output) -> int:

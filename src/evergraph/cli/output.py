@@ -47,13 +47,24 @@ class Output:
 
     def __init__(self, json: bool = False, quiet: bool = False) -> None:
         self.json, self.quiet = json, quiet
+        self._aside = False
         self._color = sys.stdout.isatty() and "NO_COLOR" not in os.environ
         self._color_error = sys.stderr.isatty() and "NO_COLOR" not in os.environ
+
+    def stand_aside(self, target: object) -> None:
+        """Say everything on standard error where the target itself is standard output."""
+        from evergraph.stores import locate
+
+        if locate(target).is_stream:
+            self._aside, self._color = True, self._color_error
 
     def line(self, text: object = "") -> None:
         """A line that belongs to the answer; nothing under `--json`. The text is safe already."""
         if not self.json:
-            print(text)
+            self._print(text)
+
+    def _print(self, text: object) -> None:
+        print(text, file=sys.stderr if self._aside else None)
 
     def heading(self, text: object) -> None:
         """A line that stands over others."""
@@ -72,7 +83,7 @@ class Output:
     def report(self, value: Mapping[str, Any]) -> None:
         """The whole answer for a program; nothing without `--json`."""
         if self.json:
-            print(json.dumps(value, indent=2, default=str, ensure_ascii=False))
+            self._print(json.dumps(value, indent=2, default=str, ensure_ascii=False))
 
     def error(self, error: EvergraphError) -> None:
         """An error: the message on standard error, and as JSON on standard output where that was asked for."""

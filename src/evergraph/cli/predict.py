@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from evergraph.cli.images import Preparation, expand, load_input
-from evergraph.cli.opening import open_checkpoint
+from evergraph.cli.opening import open_checkpoint, reading
 from evergraph.cli.output import Output
 from evergraph.errors import UsageError, printable
 
@@ -30,8 +30,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--engine", choices=("auto", "torch", "openvino"), help="what runs the model (default: auto)")
     parser.add_argument("--precision", choices=("float32", "bfloat16"), help="bfloat16 is faster and less exact")
     parser.add_argument("--device", default="cpu", help="torch device, such as cuda:0 (default: cpu)")
-    parser.add_argument("--epoch", type=int, help="epoch of a prefix; the newest where not given")
-    parser.add_argument("--member", help="which checkpoint of an archive that holds several")
+    reading(parser, key=False)
     images = parser.add_argument_group("images")
     images.add_argument("--size", metavar="HxW", help="size that images are resized to; the model's own where it tells")
     images.add_argument("--mean", metavar="R,G,B", default="0", help="subtracted from each channel (0 to 255)")

@@ -10,13 +10,14 @@ __all__ = ["arguments", "parse_shapes", "run"]
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
+    from evergraph.cli.opening import reading
+
     parser.add_argument("path", metavar="OLD", help="a prefix, a symbol file, a parameter file, an archive or a URI")
     parser.add_argument("target", metavar="NEW", nargs="?", help="where to; a name without an ending is a prefix")
     parser.add_argument("--in-place", action="store_true", help="replace OLD, atomically")
     parser.add_argument("--check", action="store_true", help="run the old and the new model and compare their outputs")
     parser.add_argument("--shape", action="append", metavar="NAME=1,3,224,224", help="shape of an input, for --check")
-    parser.add_argument("--epoch", type=int, help="epoch of a prefix; the newest where not given")
-    parser.add_argument("--member", help="which checkpoint of an archive that holds several")
+    reading(parser, key=False)
     parser.add_argument(
         "--pooling-convention",
         choices=("full", "valid"),
@@ -28,8 +29,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, out: Output) -> int:
     """Upgrade, and tell."""
     import evergraph
+    from evergraph.cli.opening import options_of
 
-    options = {k: v for k in ("epoch", "member") if (v := getattr(args, k)) is not None}
+    if args.target is not None:
+        out.stand_aside(args.target)
     with out.progress():
         done = evergraph.upgrade(
             args.path,
@@ -38,7 +41,7 @@ def run(args: argparse.Namespace, out: Output) -> int:
             check=args.check,
             shapes=parse_shapes(args.shape),
             pooling_convention=args.pooling_convention,
-            **options,
+            **options_of(args),
         )
     out.report(done.report())
     for text in done.lines():

@@ -10,18 +10,19 @@ __all__ = ["arguments", "run"]
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
+    from evergraph.cli.opening import reading
+
     parser.add_argument("path", metavar="PATH", help="a file, a prefix, a folder, an archive or a URI")
     parser.add_argument("--format", help="name of the format, where the content does not tell")
-    parser.add_argument("--dec-key", metavar="FILE", help="file with the key of an encrypted MindSpore checkpoint")
-    parser.add_argument("--member", help="which checkpoint of an archive that holds several")
+    reading(parser)
 
 
 def run(args: argparse.Namespace, out: Output) -> int:
     """Check, and say what was found."""
     import evergraph
-    from evergraph.cli.opening import key_options
+    from evergraph.cli.opening import options_of
 
-    options = key_options(args.dec_key, "dec_key") | ({"member": args.member} if args.member else {})
+    options = options_of(args)
     with out.progress():
         report = evergraph.verify(args.path, format=args.format, **options)
     out.report(report.report())

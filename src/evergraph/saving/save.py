@@ -53,6 +53,10 @@ def save(
     found = checkpoint if isinstance(checkpoint, Checkpoint) else _gathered(checkpoint)
     form = by_name(to) if to is not None else by_target(target, found.format)
     layout = form.plan(found, target, **options)
+    if target.is_stream and len(layout.files) > 1:
+        names = ", ".join(f.location.basename.removeprefix(target.basename) for f in layout.files)
+        fix = "give a name, or a format of one file with to= (--to), such as safetensors"
+        raise UsageError(f"{form.title} is several files: standard output takes one", found=names, fix=fix)
     if not lossy:
         collect(
             ConversionError,
