@@ -36,7 +36,7 @@ _OP_NAME_PREFIX_LIST = ["_contrib_", "_linalg_", "_sparse_", "_image_", "_random
 
 
 class InputTypeError(UsageError, AssertionError, TypeError):
-    """A value that is no array stands where an operator takes one."""
+    """A value of another kind than is taken, such as one that is no array."""
 
 
 class NotImplementedForSymbol(MXNetError, NotImplementedError):

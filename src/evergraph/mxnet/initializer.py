@@ -12,6 +12,7 @@ import numpy as np
 
 from evergraph.errors import UsageError, printable
 from evergraph.mxnet import ndarray as nd
+from evergraph.mxnet.base import InputTypeError
 
 __all__ = [
     "Bilinear",
@@ -158,9 +159,9 @@ class Initializer:
             stacklevel=3,
         )
         if not isinstance(name, str):
-            raise TypeError("name must be string")
+            raise InputTypeError("name must be string", found=type(name).__name__)
         if not isinstance(arr, nd.NDArray):
-            raise TypeError("arr must be NDArray")
+            raise InputTypeError("arr must be NDArray", found=type(arr).__name__)
         if name.startswith("upsampling"):
             self._init_bilinear(name, arr)
         elif name.startswith("stn_loc") and name.endswith(("weight", "bias")):
@@ -174,7 +175,7 @@ class Initializer:
 
     def _init_loc_bias(self, _: Any, arr: Any) -> None:
         if arr.shape[0] != 6:
-            raise AssertionError(f"an affine transformation has 6 values, not {arr.shape[0]}")
+            raise InputTypeError("an affine transformation has 6 values", found=arr.shape[0])
         arr[:] = np.array([1.0, 0, 0, 0, 1.0, 0], "float32")
 
     def _init_zero(self, _: Any, arr: Any) -> None:
@@ -267,7 +268,7 @@ class Load:
     def __init__(self, param: Any, default_init: Any = None, verbose: bool = False) -> None:
         found = nd.load(param) if isinstance(param, str) else param
         if not isinstance(found, Mapping):
-            raise AssertionError("Load takes arrays by name")
+            raise InputTypeError("Load takes arrays by name", found=type(found).__name__)
         self.param = {k[4:] if k.startswith(("arg:", "aux:")) else k: v for k, v in found.items()}
         self.default_init, self.verbose = default_init, verbose
 
@@ -306,7 +307,11 @@ class Mixed:
 
     def __init__(self, patterns: Sequence[str], initializers: Sequence[Any]) -> None:
         if len(patterns) != len(initializers):
-            raise AssertionError(f"{len(patterns)} patterns for {len(initializers)} initializers")
+            raise InputTypeError(
+                "each pattern needs an initializer",
+                expected=f"{len(patterns)} initializers",
+                found=len(initializers),
+            )
         self.map = list(zip([re.compile(p) for p in patterns], initializers, strict=True))
 
     def __call__(self, name: str, arr: Any) -> None:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from evergraph.errors import UsageError, printable
 from evergraph.mxnet import ndarray as nd
 from evergraph.mxnet import optimizer as opt
+from evergraph.mxnet.base import InputTypeError
 from evergraph.mxnet.context import cpu
 from evergraph.mxnet.kvstore_server import KVStoreServer
 from evergraph.stores import commit, open_source
@@ -348,7 +349,7 @@ def create(name: str = "local") -> Any:
     'local'
     """
     if not isinstance(name, str):
-        raise TypeError("name must be a string")
+        raise InputTypeError("name must be a string", found=type(name).__name__)
     kind = name.lower()
     if kind in KVStoreBase.kv_registry:
         return KVStoreBase.kv_registry[kind]()
@@ -385,7 +386,7 @@ def for_devices(kvstore: Any, devices: int, arg_params: Mapping[str, Any]) -> tu
     elif isinstance(kvstore, KVStoreBase):
         store = kvstore
     else:
-        raise TypeError("kvstore must be KVStore, str or None")
+        raise InputTypeError("kvstore must be KVStore, str or None", found=type(kvstore).__name__)
     return store, on_store and store.is_capable(KVStoreBase.OPTIMIZER)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from evergraph.mxnet.base import InputTypeError
 from evergraph.mxnet.metric.base import EvalMetric, MeanMetric, alias, check_label_shapes, register, require, tensor
 
 __all__ = ["F1", "MCC", "PCC", "Accuracy", "CrossEntropy", "NegativeLogLikelihood", "Perplexity", "TopKAccuracy"]
@@ -61,7 +62,7 @@ class TopKAccuracy(MeanMetric):
     ) -> None:
         super().__init__(name, output_names, label_names, top_k=top_k, has_global_stats=True)
         if top_k <= 1:
-            raise AssertionError("Please use Accuracy if top_k is no more than 1")
+            raise InputTypeError("Please use Accuracy if top_k is no more than 1", found=top_k)
         self.top_k = top_k
         self.name += f"_{top_k}"
 
@@ -115,7 +116,11 @@ def _table(label: torch.Tensor, pred: torch.Tensor, who: str) -> np.ndarray:
     answers = pred.argmax(1).cpu().numpy() == 1
     truth = label.reshape(-1).cpu().numpy().astype(np.int32)
     if len(np.unique(truth)) > 2:
-        raise ValueError(f"{who} currently only supports binary classification.")
+        raise InputTypeError(
+            f"{who} currently only supports binary classification.",
+            expected="labels 0 and 1",
+            found=", ".join(str(x) for x in np.unique(truth)[:10]),
+        )
     truth = truth == 1
     pairs = [[(~truth & ~answers).sum(), (~truth & answers).sum()], [(truth & ~answers).sum(), (truth & answers).sum()]]
     return np.array(pairs, np.int64)
@@ -348,7 +353,7 @@ class Perplexity(EvalMetric):
             AssertionError: labels and probabilities do not belong together.
         """
         if len(labels) != len(preds):
-            raise AssertionError(f"{len(labels)} labels for {len(preds)} predictions")
+            raise InputTypeError("a label is needed for each prediction", expected=len(preds), found=len(labels))
         loss, count = 0.0, 0
         for label, pred in zip(map(tensor, labels), map(tensor, preds), strict=True):
             require(label.numel() * pred.shape[-1] == pred.numel(), "shape mismatch", label, pred)

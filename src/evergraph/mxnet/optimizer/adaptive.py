@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 from evergraph.mxnet import ndarray as nd
+from evergraph.mxnet.base import InputTypeError
 from evergraph.mxnet.optimizer.base import Optimizer, register, zeros_like
 
 __all__ = ["FTML", "AdaDelta", "AdaGrad", "Adam", "Adamax", "Ftrl", "GroupAdaGrad", "Nadam", "RMSProp", "Test"]
@@ -121,7 +122,7 @@ class GroupAdaGrad(Optimizer):
             AssertionError: the weight is no matrix.
         """
         if len(weight.shape) != 2:
-            raise AssertionError(f"GroupAdaGrad takes matrices, not an array of shape {weight.shape}")
+            raise InputTypeError("GroupAdaGrad takes matrices", found=f"an array of shape {weight.shape}")
         return nd.zeros((weight.shape[0], 1), weight.context, stype=weight.stype)
 
     def update(self, index: Any, weight: Any, grad: Any, state: Any) -> None:
@@ -132,7 +133,7 @@ class GroupAdaGrad(Optimizer):
         """
         lr, wd, _ = self._begin(index)
         if wd != 0:
-            raise AssertionError("Weight decay is not supported for GroupAdaGrad")
+            raise InputTypeError("Weight decay is not supported for GroupAdaGrad", expected="wd=0", found=wd)
         if grad.stype == "row_sparse":
             rule = self._rule(epsilon=self.float_stable_eps)
             nd.contrib.group_adagrad_update(weight, grad, state, out=weight, lr=lr, **rule)

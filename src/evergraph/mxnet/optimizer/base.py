@@ -9,6 +9,7 @@ import numpy as np
 
 from evergraph.errors import UsageError, printable
 from evergraph.mxnet import ndarray as nd
+from evergraph.mxnet.base import InputTypeError
 
 __all__ = ["Optimizer", "create", "register"]
 
@@ -62,7 +63,9 @@ class Optimizer:
         param_dict: Mapping[Any, Any] | None = None,
     ) -> None:
         if param_idx2name is not None and not isinstance(param_idx2name, Mapping):
-            raise AssertionError("param_idx2name should be a dict of param indexes to names.")
+            raise InputTypeError(
+                "param_idx2name should be a dict of param indexes to names.", found=type(param_idx2name).__name__
+            )
         self.rescale_grad, self.lr_scheduler = rescale_grad, lr_scheduler
         self.lr: Any = 0.01 if lr_scheduler is None and learning_rate is None else learning_rate
         if lr_scheduler is not None and learning_rate is not None and lr_scheduler.base_lr != learning_rate:
