@@ -10,7 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import evergraph as eg
 import evergraph.mindspore as ms
+from evergraph.formats import mindspore_ckpt
+from evergraph.mindspore.serialization import behind
 
 FILES = Path(__file__).parents[1] / "data/mindspore/ckpt"
 KEYS = json.loads((FILES / "KEYS.json").read_text())
@@ -306,3 +309,31 @@ def test_a_parameter_without_a_name_is_numbered_and_takes_its_attributes(name):
     cell = ms.nn.Cell()
     cell.w = param
     assert param.name == "w"
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "sizes"),
+    [
+        ("float32", "tensor", [1024, 1024, 1024, 528]),
+        ("float32", "behind", [1200, 1200, 1200, 0]),
+        ("float32", "numpy", [1200, 1200, 1200, 0]),
+        ("bfloat16", "tensor", [1024, 776]),
+        ("bfloat16", "behind", [1200, 600]),
+        ("bool_", "behind", [900]),
+    ],
+)
+def test_cuts_large_values_where_mindspore_cut_them_with_a_limit_of_1024_bytes(
+    kind, given, sizes, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(mindspore_ckpt, "SLICE", 1024)
+    monkeypatch.setattr(ms.serialization.saving, "SLICE", 1024)
+    value = ms.Tensor(np.arange(900, dtype="f4").reshape(3, 300) % 7).astype(getattr(ms, kind))
+    path = str(tmp_path / "a.ckpt")
+    if given == "numpy":
+        ms.save_checkpoint({"big": value.asnumpy()}, path)
+    else:
+        ms.save_checkpoint([{"name": "big", "data": value}], path, async_save=given == "behind")
+        behind.PENDING.wait()
+    held = eg.open(path)["big"]
+    assert list(held.details["mindspore-ckpt"]["pieces"] if len(sizes) > 1 else [held.blob.nbytes]) == sizes
+    assert ms.load_checkpoint(path)["big"].asnumpy().tobytes() == value.asnumpy().tobytes()

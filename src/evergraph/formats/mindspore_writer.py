@@ -12,7 +12,7 @@ from evergraph.formats.mindspore_records import OWN, TYPE_NAMES
 from evergraph.formats.protobuf import encode_varint
 from evergraph.tensors import DENSE, MAP, TEXT, Blob, Computed, Held, Joined, Tensor
 
-__all__ = ["CUTTERS", "Plan", "plan_tensor"]
+__all__ = ["CUTTERS", "SLICE", "Plan", "cut", "plan_tensor"]
 
 SLICE = 512 << 20
 """Bytes above which MindSpore gives a tensor several records."""
@@ -98,7 +98,7 @@ def plan_tensor(name: str, tensor: Tensor, cutter: str | None = None, limit: int
     if cutter is None and kept and sum(kept) == blob.nbytes:
         sizes = kept
     else:
-        sizes = _cut(blob.nbytes, tensor.shape or (), cutter or CUTTERS[0], limit)
+        sizes = cut(blob.nbytes, tensor.shape or (), cutter or CUTTERS[0], limit)
     records = [[_head(tag, dims, type_name, size), b""] for size in sizes]
     literals = _joined(records, own, [(name, ((dims, type_name, size),)) for size in sizes])
     blobs = blob.pieces if isinstance(blob, Joined) and tuple(p.nbytes for p in blob.pieces) == tuple(sizes) else [blob]
@@ -126,7 +126,7 @@ def _are_literals(frame: Any) -> bool:
     return isinstance(frame, tuple) and len(frame) > 1 and all(isinstance(part, bytes) for part in frame)
 
 
-def _cut(nbytes: int, shape: Sequence[int], cutter: str, limit: int) -> list[int]:
+def cut(nbytes: int, shape: Sequence[int], cutter: str, limit: int) -> list[int]:
     """The sizes of a tensor's pieces, as MindSpore cuts it."""
     if nbytes <= limit:
         return [nbytes]

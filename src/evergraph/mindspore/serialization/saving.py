@@ -11,6 +11,8 @@ import torch
 from evergraph.checkpoint import Checkpoint
 from evergraph.errors import collect, printable
 from evergraph.formats.mindspore_encryption import MODES
+from evergraph.formats.mindspore_records import OWN
+from evergraph.formats.mindspore_writer import SLICE, cut
 from evergraph.mindspore.common.parameter import Parameter
 from evergraph.mindspore.common.tensor import Tensor
 from evergraph.mindspore.serialization.behind import PENDING
@@ -84,7 +86,7 @@ def save_checkpoint(
     tensors = {k: _stored(v, behind) for k, v in dict(entries).items()}
     options: dict[str, Any] = {"carry": False}
     if format == "ckpt":
-        options |= {"crc_check": crc_check, "read_only": True}
+        options |= {"crc_check": crc_check, "read_only": True} | ({"slices": "rows"} if behind else {})
         options |= {"enc_key": enc_key, "enc_mode": enc_mode} if enc_key is not None else {}
     else:
         options |= {"dialect": "ms", "crc_check": crc_check, "remove_redundancy": kwargs.get("remove_redundancy")}
@@ -228,7 +230,11 @@ def _stored(value: Any, copied: bool) -> Stored:
         return _of_torch(value._torch.detach(), copied)
     if not isinstance(value, str) and copied:
         value = value.copy()
-    return Stored.of(value)
+    found = Stored.of(value)
+    if isinstance(value, str) or found.blob.nbytes <= SLICE:
+        return found
+    # MindSpore cuts large arrays of NumPy between rows, its own Tensors at equal bytes
+    return found.replace(details={OWN: {"pieces": tuple(cut(found.blob.nbytes, found.shape or (), "rows", SLICE))}})
 
 
 def _of_torch(value: torch.Tensor, copied: bool) -> Stored:
