@@ -69,6 +69,25 @@ def test_states_change_in_backward_once_for_each_and_never_in_forward():
     assert run.auxiliary[0].tolist() == [2.25, 3.0]  # as MXNet 1.9.1 when backward is called twice
 
 
+@pytest.mark.parametrize("stop", ["BlockGrad", "argmax", "zeros_like", "round"])
+def test_states_change_behind_what_stops_the_gradient_where_gradients_are_wanted_there(stop):
+    attrs = {"argmax": {"axis": 1, "keepdims": True}}.get(stop, {})
+    graph = chain(
+        ("BatchNorm", "bn", "data bn_gamma bn_beta bn_moving_mean bn_moving_var", {"momentum": 0.5}),
+        (stop, "stopped", "bn", attrs),
+        ("broadcast_mul", "out", "stopped weight"),
+    )
+    args = [torch.tensor([[1.0, 2.0], [3.0, 6.0]]), torch.ones(2), torch.zeros(2), torch.ones(1, 1)]
+    wanted = {"write": ([1.0, 2.0], [0.5, 2.0]), "null": ([0.0, 0.0], [0.0, 0.0])}
+    for request, (mean, var) in wanted.items():
+        run = Executor(
+            graph, [a.clone() for a in args], [torch.zeros(2), torch.zeros(2)], requests=[request] * 3 + ["write"]
+        )
+        run.forward(training=True)
+        run.backward()
+        assert (run.auxiliary[0].tolist(), run.auxiliary[1].tolist()) == (mean, var), request
+
+
 def test_a_second_backward_repeats_the_forward_pass_with_the_same_random_numbers():
     graph = chain(("Dropout", "drop", "x", {"p": 0.5}))
     run = Executor(graph, {"x": torch.ones(1000)}, requests="write")

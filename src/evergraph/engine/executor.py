@@ -160,6 +160,8 @@ class Executor:
                 raise OperatorError(
                     f"the gradient cannot be computed: {printable(error, 500)}", where=f"{self.graph!r}"
                 ) from error
+        for update in self._plan(True).run.updates or ():
+            update()  # MXNet sends zeros through what stops a gradient, and layers behind it change their states
         self._store.finish()
 
     def set_monitor(self, callback: Callable[[str, Any], None] | None, inputs: bool = False) -> None:
@@ -272,6 +274,7 @@ class Executor:
             _restore(self._random)
         else:
             self._random = _state(self.generators)
+        self._plan(self._training).run.updates = []
         with torch.enable_grad():
             self._live = self._compute(self._store.leaves(self.arguments))
         if not again:

@@ -1,5 +1,6 @@
 """What an operator may know of the run it is part of: training or not, random numbers, deferred updates of states."""
 
+from collections.abc import Callable
 from typing import Any
 
 __all__ = ["Run"]
@@ -12,9 +13,13 @@ class Run:
         training: whether layers behave as in training (dropout, batch statistics).
         generators: random generators by torch device string; missing ones mean torch's default generator.
         sparse_gradients: whether a look-up table that was asked for a sparse gradient may give torch's sparse tensor.
+
+    Attributes:
+        updates: where it is a list, each deferred update of a state is added to it, for the caller to do those that
+            no gradient has reached; a second call of one does nothing.
     """
 
-    __slots__ = ("generators", "sparse_gradients", "training")
+    __slots__ = ("generators", "sparse_gradients", "training", "updates")
 
     def __init__(
         self, training: bool = False, generators: dict[str, Any] | None = None, sparse_gradients: bool = False
@@ -22,6 +27,7 @@ class Run:
         self.training = training
         self.generators = generators or {}
         self.sparse_gradients = sparse_gradients
+        self.updates: list[Callable[[], None]] | None = None
 
     def generator(self, device: Any) -> Any:
         """The random generator for a torch device, or None for torch's default one."""
@@ -43,7 +49,13 @@ class Run:
         if not callable(value):
             value = value.detach()
 
-        def change(_: Any) -> None:
-            state.copy_(value() if callable(value) else value)
+        waits = [True]
+
+        def change(_: Any = None) -> None:
+            if waits:
+                waits.clear()
+                state.copy_(value() if callable(value) else value)
 
         through.register_hook(change)
+        if self.updates is not None:
+            self.updates.append(change)
