@@ -112,7 +112,10 @@ OPTIMIZERS = {
     "adam": {"learning_rate": 0.01}, "adagrad": {"learning_rate": 0.1}, "rmsprop": {"learning_rate": 0.01},
     "adadelta": {}, "ftrl": {"learning_rate": 0.1}, "adamax": {}, "nadam": {}, "ftml": {"learning_rate": 0.01},
     "signum": {"learning_rate": 0.01, "momentum": 0.9}, "dcasgd": {"learning_rate": 0.1},
-    "lamb": {"learning_rate": 0.01},
+    "lamb": {"learning_rate": 0.01}, "lars": {"learning_rate": 0.1, "momentum": 0.9, "eta": 0.1},
+    "rmsprop centered": {"learning_rate": 0.01, "centered": True},
+    "signum plain": {"learning_rate": 0.01, "momentum": 0.0},
+    "sgd plain": {"learning_rate": 0.1}, "nag decay": {"learning_rate": 0.1, "momentum": 0.9, "wd": 1e-2},
 }
 
 def trained(name, prefix, epochs, begin):
@@ -132,7 +135,7 @@ def trained(name, prefix, epochs, begin):
         names = [n for n in sorted(sizes) if n not in ("data", "softmax_label")]
         first = {k: mx.nd.array(draw.randn(*sizes[k]) * 0.3) for k in names}
         first = {"arg_params": first, "aux_params": {}, "allow_missing": True}
-    settings = {"optimizer": name, "optimizer_params": dict(OPTIMIZERS[name])}
+    settings = {"optimizer": name.split()[0], "optimizer_params": dict(OPTIMIZERS[name])}
     module.fit(rows, num_epoch=epochs, begin_epoch=begin, **settings, **first)
     return module
 
