@@ -13,3 +13,93 @@ DEVIATIONS: dict[str, str] = {
     "_npi_unique__1": _UNSIZED,
     "_npx_nonzero__0": _UNSIZED,
 }
+
+# what random cases beside MXNet 1.9.1 showed that is kept apart, or that has no value to follow
+KEPT: tuple[tuple[str, str, str], ...] = (
+    (
+        "`_contrib_SyncBatchNorm` and `LeakyReLU` with rrelu in inference, `_adamw_update` with a scale of 0 or NaN",
+        "mean and variance are given, and the slopes; the weight is given as it was",
+        "MXNet leaves these outputs unwritten (`_contrib_SyncBatchNorm`, the mask of rrelu, the updated weight).",
+    ),
+    (
+        "`ROIAlign` with a region of number -1",
+        "its outputs are 0, and no other",
+        "MXNet writes one 0, over a value of the first region.",
+    ),
+    (
+        "`GridGenerator` and `SpatialTransformer` with a side of 1 in target_shape",
+        "the position is -1",
+        "MXNet divides by 0 and gives NaN for the whole row.",
+    ),
+    (
+        "`Deconvolution` with stride and dilate above 1 on one axis, gradients of data in `Convolution_v1` with both",
+        "the transposed convolution",
+        "MXNet's loop over the patches leaves out and misplaces terms.",
+    ),
+    (
+        "`RNN`, rnn_tanh and rnn_relu with three or more layers in float64 (until 1.5 float32 and gru too)",
+        "the gradient of the inner layers' input weights",
+        "MXNet's own kernel takes the wrong layer's input; oneDNN's, for float32, does not.",
+    ),
+    (
+        "`gather_nd` with negative indices",
+        "the gradient goes where the value came from",
+        "MXNet writes it to other places, some outside the array.",
+    ),
+    (
+        "`_unravel_index` of arrays with two or more axes",
+        "one coordinate for each number, in the input's shape",
+        "MXNet gives as many columns as the first axis is long, and numbers beyond the shape.",
+    ),
+    (
+        "`argsort`, `sort` and `topk` with equal values in rows longer than 16",
+        "the first of equals comes first",
+        "MXNet's order of equals follows the steps of the C++ library's sort.",
+    ),
+    (
+        "`norm` of integers",
+        "the root of the sum of squares, cut",
+        "MXNet scales the sum in integers, and loses their fractions at each step.",
+    ),
+    (
+        "`nansum` of infinite values; gradients at NaN of `relu`, `maximum` and `minimum`",
+        "infinite; passed on as they are",
+        "MXNet's compensated sum gives NaN; its gradient there is NaN (relu) or 0.",
+    ),
+    (
+        "`_npi_norm` with matrices that are not on the last axes",
+        "the gradient of each matrix",
+        "MXNet mixes the axes up in its gradient.",
+    ),
+    (
+        "int8 convolutions and products whose pairs of terms leave sixteen bits",
+        "the exact sum",
+        "oneDNN saturates each pair on processors without VNNI instructions.",
+    ),
+    (
+        "integer division by 0 in `_rdiv_scalar`, `_mod` and their like",
+        "an error that names it",
+        "MXNet's process ends, or the value is undefined.",
+    ),
+    (
+        "inputs that 1.9.1 refuses on a CPU: float16 and float64 in some layers, NHWC, integers in `Pad`, more axes",
+        "a result",
+        "What the operator means is known; MXNet's GPU kernels, or later releases, take them.",
+    ),
+)
+
+# where a release gave other values for the same graph, and 1.9.1's are given
+CHANGED: tuple[tuple[str, str], ...] = (
+    ("`Pooling` with global_pool and pad", "until 1.0 the padding moved the window off the last rows."),
+    ("`Convolution` with two different dilations", "0.9 exchanged them in places."),
+    (
+        "`MultiBoxPrior`",
+        "until 0.11 boxes did not follow the map's aspect; until 1.3 sizes did not have the first ratio.",
+    ),
+    ("`MultiBoxDetection` with nms_topk", "until 1.0 boxes beyond nms_topk were kept."),
+    ("`BilinearSampler`, `SpatialTransformer`", "0.9 read positions outside the image at its edge."),
+    ("`SoftmaxOutput` with out_grad", "until 1.3 not all its forms multiplied by the head gradient."),
+    ("`take` with mode wrap", "until 1.5 its gradient did not wrap around."),
+    ("`PSROIPooling`, `DeformablePSROIPooling`", "until 1.3 a CPU left their outputs unwritten."),
+    ("`norm`", "until 1.0 it had no axes, and gave one number."),
+)

@@ -1,5 +1,6 @@
 """Rules of operators that show only at odd parameters, shapes and types, against what MXNet 1.9.1 computed for them.
 
+Slopes of their data's rank (LeakyReLU) are 1.3.1's: 1.9.1 does not take them.
 `op-corners.json.gz` is a list of op, attrs, np_shape, inputs, outs and after (inputs that changed in place, by name);
 where a gradient was asked for also touts (outputs in training), heads, grads and aux (states after training), by name.
 An array is [type, shape, base64 of its bytes]. Each is run as one node of a graph.

@@ -88,7 +88,12 @@ def _elu_falling(data: Any, slope: float) -> Any:
 
 
 def _slope_shape(data: tuple[Any, ...], slope: tuple[Any, ...]) -> tuple[int, ...]:
-    """The shape in which a learned slope multiplies the data: its axes belong to the first two of the data."""
+    """The shape in which a learned slope multiplies the data: its axes belong to the first two of the data.
+
+    One of the data's rank is broadcast, as releases up to 1.3 did.
+    """
+    if len(slope) == len(data) and all(s in (1, d) for s, d in zip(slope, data, strict=True)):
+        return tuple(slope)
     left = len(slope) - 1
     found = [1] * len(data)
     for axis in range(min(len(data) - 1, 1), -1, -1):
