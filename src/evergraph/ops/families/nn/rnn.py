@@ -173,6 +173,9 @@ def RNN(
         step = functools.partial(clipped_lstm, limits, sequence_length)
     elif data.is_cuda and sequence_length is not None:
         step = functools.partial(packed, mode, sequence_length)
+    elif mode == "lstm" and projection_size == state_size:
+        # torch tells that there is a projection by states of two sizes
+        step = functools.partial(clipped_lstm, (-math.inf, math.inf, False), None)
     if run.training and p > 0 and num_layers > 1:
         found = _run_with_dropout(step, data, states, weights, directions, p, run)
     else:
