@@ -74,6 +74,19 @@ def _all(folder: str) -> list[Moment]:
     return sorted(Moment(int(m[1]), int(m[2])) for m in found if m)
 
 
+def try_out(folder: str) -> None:
+    """Write a small file to a folder of states, and remove it.
+
+    Raises:
+        StoreError: nothing can be written there.
+    """
+    make_folder(folder)
+    place = locate(f"{folder.rstrip('/')}/writable")
+    with commit(place) as sink:
+        sink.write(b"for a moment\n")
+    remove_file(place)
+
+
 def _place(folder: str, moment: Moment, name: str) -> Location:
     return locate(f"{folder.rstrip('/')}/{moment.name}/{name}")
 

@@ -8,6 +8,9 @@ from evergraph.stores.uri import Location, locate
 
 __all__ = ["list_folders", "make_folder", "remove_file", "remove_folder"]
 
+_BUCKETS = frozenset(("s3", "gs", "azure"))
+"""Protocols of stores whose only folders are buckets: a misspelled one must be an error, not a new bucket."""
+
 
 def _located(uri: object) -> Location:
     return uri if isinstance(uri, Location) else locate(uri)
@@ -27,7 +30,7 @@ def _remote(location: Location) -> tuple[Any, str, Any]:
 
 
 def make_folder(uri: object) -> None:
-    """Make a folder, and those above it, where they are not there; object stores need none.
+    """Make a folder, and those above it, where they are not there; object stores have none, and get no new bucket.
 
     Raises:
         StoreError: it cannot be made.
@@ -42,6 +45,8 @@ def make_folder(uri: object) -> None:
             os.makedirs(location.name, exist_ok=True)
         except OSError as error:
             raise _explained(location, "the folder cannot be made", error) from error
+        return
+    if location.protocol in _BUCKETS:
         return
     system, path, failed = _remote(location)
     try:

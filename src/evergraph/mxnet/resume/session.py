@@ -15,7 +15,7 @@ from evergraph.mxnet.resume.found import Found, look
 from evergraph.mxnet.resume.meeting import Meeting
 from evergraph.mxnet.resume.streams import put_own_streams, put_streams, take_own_streams, take_streams
 from evergraph.saving.background import Background, Snapshot
-from evergraph.saving.state import Moment, Part, finish_state, prune, write_part
+from evergraph.saving.state import Moment, Part, finish_state, prune, try_out, write_part
 from evergraph.saving.values import Packer
 from evergraph.tensors import Tensor
 
@@ -125,9 +125,21 @@ class Session(Unsaved):
             found = look(asked, self._meeting, self._modules, train_data, metric, self._logger)
             if found is not None:
                 self._go_on(found)
+            else:
+                self._try_out()
         except BaseException:
             self._meeting.close()
             raise
+
+    def _try_out(self) -> None:
+        """Write where the states will go: a misspelled bucket is told before an epoch is trained, not after."""
+        error = None
+        if self._meeting.rank == 0:
+            try:
+                try_out(self._asked.folder)
+            except EvergraphError as found:
+                error = found
+        self._meeting.together(error)
 
     # ---- going on
 
