@@ -69,6 +69,14 @@ def test_states_change_in_backward_once_for_each_and_never_in_forward():
     assert run.auxiliary[0].tolist() == [2.25, 3.0]  # as MXNet 1.9.1 when backward is called twice
 
 
+def test_an_output_that_is_listed_twice_takes_its_last_head_gradient():
+    graph = chain(("_mul_scalar", "y", "x", {"scalar": 2}), heads=["y", "y"])
+    run = Executor(graph, [torch.ones(1, 2)], requests="write")
+    run.forward(training=True)
+    run.backward([torch.ones(1, 2), torch.full((1, 2), 10.0)])
+    assert run.gradients[0].tolist() == [[20.0, 20.0]]  # as MXNet 1.9.1
+
+
 @pytest.mark.parametrize("stop", ["BlockGrad", "argmax", "zeros_like", "round"])
 def test_states_change_behind_what_stops_the_gradient_where_gradients_are_wanted_there(stop):
     attrs = {"argmax": {"axis": 1, "keepdims": True}}.get(stop, {})

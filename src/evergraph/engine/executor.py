@@ -286,9 +286,12 @@ class Executor:
             raise UsageError("there are more head gradients than outputs", expected=len(live), found=len(heads))
         pairs, wrong = [], []
         given = [*heads, *[None] * (len(live) - len(heads))]
-        for name, output, head in zip(self.output_names, live, given, strict=True):
+        last = {entry[:2]: i for i, entry in enumerate(self.graph.heads)}
+        for i, (name, output, head) in enumerate(zip(self.output_names, live, given, strict=True)):
             if not isinstance(output, torch.Tensor) or not output.requires_grad:
                 continue
+            if last[self.graph.heads[i][:2]] != i:
+                continue  # of an output that is listed more than once, MXNet takes the last head gradient
             if head is None:
                 head = torch.ones_like(output)
             elif tuple(head.shape) != tuple(output.shape):
