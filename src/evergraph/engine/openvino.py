@@ -97,8 +97,9 @@ class Compiled:
         return [o.to(t) for o, t in zip(found, self._types, strict=True)]
 
 
-# of each output's largest value; loose, for networks that amplify rounding: what it must find are wrong graphs
-_AGREEMENT = {"float32": 1e-3, "bfloat16": 0.25}
+# of each output's largest value: networks differ by 1e-6 to 1e-5, and what differs by more runs on PyTorch
+# (OpenVINO's global means of maps that vary little were seen 1e-3 off)
+_AGREEMENT = {"float32": 2e-4, "bfloat16": 0.25}
 
 
 def accelerate(program: Program, values: Sequence[torch.Tensor], precision: str) -> Compiled:

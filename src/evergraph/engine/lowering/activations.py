@@ -37,7 +37,7 @@ def activation_of(step: Step) -> Activation | None:
     if name in ("gelu", "gelu_erf", "gelu_tanh"):
         form = "tanh" if name == "gelu_tanh" else "none"
         return Activation("gelu", (), form, lambda x: F.gelu(x, approximate=form))
-    if name == "clip":
+    if name == "clip" and p.a_min <= p.a_max:  # else it is the upper limit that MXNet asks for first
         low, high = p.a_min, p.a_max
         return Activation("hardtanh", (low, high), "", lambda x: x.clamp_(low, high))
     return None
