@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 import torch
 
-from evergraph.errors import UsageError
+from evergraph.errors import ShapeError, UsageError
 from evergraph.mxnet._state import STATE
 from evergraph.mxnet.gradients import deliver
 from evergraph.mxnet.ndarray.base import Mark, leaf_of, wrap
@@ -169,6 +169,12 @@ def _roots(heads: Sequence[NDArray], grads: Sequence[Any], keep: bool) -> tuple[
             value = torch.ones_like(root)
         else:
             value = (given._leaf if keep and given._leaf is not None else given._data).to(root.dtype)
+            if value.numel() != root.numel():
+                raise ShapeError(
+                    "a head's gradient has another shape than the head",
+                    expected=tuple(root.shape),
+                    found=tuple(value.shape),
+                )
             if value.shape != root.shape:
                 value = value.reshape(root.shape)
         tensors.append(root)

@@ -332,15 +332,24 @@ class Operator:
         Raises:
             ShapeError: the shapes contradict each other.
         """
-        ins, outs = list(inputs), list(outputs)
+        ins, outs = self.check_parameter_shapes(p, inputs), list(outputs)
+        if self.shape is not None:
+            return self.shape(p, ins, outs)
+        return ins, outs
+
+    def check_parameter_shapes(self, p: Params, inputs: Sequence[Any]) -> list[Any]:
+        """Shapes of the inputs, those of the layer's parameters filled in from its data's.
+
+        Raises:
+            ShapeError: a parameter has another shape.
+        """
+        ins = list(inputs)
         if self._parameter_shapes is not None and ins and ins[0] is not None:
             found = self._parameter_shapes(p, ins[0])
             for i, name in enumerate(self.input_names(p, len(ins))):
                 if name in found:
                     ins[i] = unify(ins[i], found[name], f"input {name} of {self.name}")
-        if self.shape is not None:
-            return self.shape(p, ins, outs)
-        return ins, outs
+        return ins
 
     def __call__(self, *inputs: Any, **parameters: Any) -> Any:
         """The computation on tensors: inputs by position, parameters by name."""

@@ -17,11 +17,14 @@ __all__ = [
     "Double",
     "Doubles",
     "Floats",
+    "Fraction",
     "Long",
     "Longs",
     "NonNegative",
     "NonNegativeLong",
     "ParameterType",
+    "Positive",
+    "PositiveUnsigned",
     "Raw",
     "Shape",
     "Shapes",
@@ -80,8 +83,8 @@ class _Bool(ParameterType):
 
 
 class _Int(ParameterType):
-    def __init__(self, name: str, quoted: bool, least: int | None = None) -> None:
-        self.name, self._quoted, self._least = name, quoted, least
+    def __init__(self, name: str, quoted: bool, least: int | None = None, most: int | None = None) -> None:
+        self.name, self._quoted, self._least, self._most = name, quoted, least, most
 
     def parse(self, text: str) -> int:
         text = text.strip()
@@ -101,6 +104,8 @@ class _Int(ParameterType):
     def _check(self, value: int) -> int:
         if self._least is not None and value < self._least:
             raise ValueError(f"an integer of at least {self._least}")
+        if self._most is not None and value > self._most:
+            raise ValueError(f"an integer of at most {self._most}")
         return value
 
     def show(self, default: Any) -> str:
@@ -135,6 +140,19 @@ class _Float(ParameterType):
 
     def show(self, default: Any) -> str:
         return f"{self.round(default):.9g}"
+
+
+class _Fraction(_Float):
+    def parse(self, text: str) -> float:
+        return self._check(super().parse(text))
+
+    def convert(self, value: Any) -> float:
+        return self._check(super().convert(value))
+
+    def _check(self, value: float) -> float:
+        if not 0 <= value <= 1:
+            raise ValueError("a number from 0 to 1")
+        return value
 
 
 class _Double(_Float):
@@ -303,6 +321,9 @@ _NATIVE: dict[Any, ParameterType] = {bool: _Bool(), int: _INT, float: _Float(), 
 _SHAPE = _Shape(_Dimension("int", quoted=False), "Shape(tuple)")
 
 NonNegative = Annotated[int, _Int("int (non-negative)", quoted=False, least=0)]
+Positive = Annotated[int, _Int("int", quoted=True, least=1)]
+PositiveUnsigned = Annotated[int, _Int("int (non-negative)", quoted=False, least=1, most=100_000)]
+Fraction = Annotated[float, _Fraction()]
 Long = Annotated[int, _Int("long", quoted=False)]
 NonNegativeLong = Annotated[int, _Int("long (non-negative)", quoted=False, least=0)]
 Double = Annotated[float, _Double()]

@@ -115,6 +115,10 @@ def _from_text(text: str) -> str | None:
     return TYPE_CODES[int(text)] if text.isascii() and text.isdigit() and int(text) < len(TYPE_CODES) else None
 
 
+_UNIFORM = frozenset(("FullyConnected", "Convolution", "Deconvolution", "dot", "batch_dot"))
+"""Layers whose inputs have one type, in MXNet too."""
+
+
 def _rule(graph: Graph) -> Any:
 
     def rule(index: int, meaning: Meaning, ins: _Kinds, outs: _Kinds) -> tuple[_Kinds, _Kinds]:
@@ -123,7 +127,8 @@ def _rule(graph: Graph) -> Any:
         node = graph.nodes[index]
         if node.op in _THROUGH:
             return _SUBGRAPHS.infer(node, meaning.params, ins, outs)
-        if meaning.operator.dtype is same_dtype and meaning.operator.shape in (elementwise, broadcast):
+        uniform = meaning.operator.shape in (elementwise, broadcast) or meaning.operator.name in _UNIFORM
+        if meaning.operator.dtype is same_dtype and uniform:
             # as MXNet: arithmetic never converts
             for kind in ins[1:]:
                 _combine(ins[0], kind)

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from evergraph.errors import UsageError
 from evergraph.mxnet._state import STATE
 from evergraph.mxnet.base import numeric_types
 from evergraph.mxnet.ndarray.base import Array
@@ -84,8 +85,12 @@ def _with_number(op: Operator, array: Array, number: Any, out: Any = None) -> An
     return invoke(op, (array,), Params(scalar=float(number), is_int=True), out)
 
 
-def _unsupported(value: object) -> TypeError:
-    return TypeError(f"type {type(value)} not supported")
+class _OperandError(UsageError, TypeError, AssertionError):
+    """An operand that is neither an array nor a number."""
+
+
+def _unsupported(value: object) -> _OperandError:
+    return _OperandError(f"type {type(value)} not supported")
 
 
 def _general(name: str) -> Callable[[Any, Any], Any]:

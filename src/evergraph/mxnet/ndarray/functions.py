@@ -42,7 +42,9 @@ class Caller:
         ctx = read_context(given.get("ctx")) if self.makes else None
         if ctx is not None:
             given["ctx"] = str(ctx)
-        return invoke(self.op, inputs, self.convert(given), out, ctx)
+        params = self.convert(given)
+        self.op.check_parameter_shapes(params, [x._data.shape for x in inputs])
+        return invoke(self.op, inputs, params, out, ctx)
 
     def keeps(self, given: Mapping[str, Any]) -> bool:
         """Whether what was found out about these parameters holds for equal ones: 0.0 and -0.0 are equal too."""

@@ -18,6 +18,10 @@ class _ShapeIndexError(ShapeError, IndexError):
     """An index outside the array."""
 
 
+class _FitError(ShapeError, ValueError):
+    """A value that does not broadcast to its place."""
+
+
 def _outside(index: Any, axis: int, size: int) -> IndexError:
     return _ShapeIndexError(
         f"index {index} is out of bounds for axis {axis} with size {size}", expected=f"{-size} to {size - 1}"
@@ -208,15 +212,26 @@ def set_item(array: Array, key: Any, value: Any) -> None:
         _store(data.view(-1), (places,), value, [])
 
 
+def _fits(value: torch.Tensor, place: torch.Tensor) -> bool:
+    """Whether a value broadcasts to a place."""
+    pairs = zip(reversed(value.shape), reversed(place.shape), strict=False)
+    return value.dim() <= place.dim() and all(a in (1, b) for a, b in pairs)
+
+
 def _store(data: torch.Tensor, places: tuple[Any, ...], value: Any, turned: list[int]) -> None:
-    if isinstance(value, torch.Tensor) and value.dim():
-        value = value.to(data.dtype)
-        if turned:
-            value = value.broadcast_to(data[places].shape).flip(turned)
+    if not turned and isinstance(value, torch.Tensor) and any(p is None for p in places):
+        # as MXNet, which leaves new axes aside where a value fits without them
+        fewer = tuple(p for p in places if p is not None)
+        if value.dim() and _fits(value, data[fewer]):
+            places = fewer
     try:
+        if isinstance(value, torch.Tensor) and value.dim():
+            value = value.to(data.dtype)
+            if turned:
+                value = value.broadcast_to(data[places].shape).flip(turned)
         data[places] = value
     except (RuntimeError, IndexError) as error:
         found = tuple(value.shape) if isinstance(value, torch.Tensor) else value
-        raise ShapeError(
+        raise _FitError(
             "the value does not fit where it is assigned", expected=str(error).splitlines()[0], found=found
         ) from error

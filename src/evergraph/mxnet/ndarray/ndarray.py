@@ -531,7 +531,7 @@ class NDArray(Array):
 
     @property
     def _grad(self) -> Any:
-        return self._mark.grad if self._mark is not None else None
+        return self._mark.grad if self._mark is not None and self._mark.req != "null" else None
 
     @property
     def _grad_req(self) -> str:

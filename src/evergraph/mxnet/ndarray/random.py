@@ -7,6 +7,7 @@ repeat; they are not the streams of MXNet, which draws other numbers from the sa
 
 from typing import Any
 
+from evergraph.errors import UsageError
 from evergraph.mxnet.base import _Null, numeric_types
 from evergraph.mxnet.ndarray import namespaces
 from evergraph.mxnet.ndarray.base import Array
@@ -28,6 +29,10 @@ __all__ = [
 ]
 
 
+class _MixedError(UsageError, ValueError, AssertionError):
+    """Distribution parameters that are neither all numbers nor all arrays."""
+
+
 def _drawn(
     name: str, values: dict[str, Any], shape: Any, dtype: Any, ctx: Any, out: Any, kwargs: dict[str, Any]
 ) -> Any:
@@ -41,7 +46,7 @@ def _drawn(
     arrays = [isinstance(v, Array) for v in values.values()]
     if any(arrays):
         if not all(arrays):
-            raise ValueError("Distribution parameters must all have the same type: numbers, or NDArrays")
+            raise _MixedError("Distribution parameters must all have the same type: numbers, or NDArrays")
         return function(f"_sample_{name}")(*values.values(), shape=shape, dtype=dtype, out=out, **kwargs)
     if not all(isinstance(v, numeric_types) for v in values.values()):
         raise ValueError(

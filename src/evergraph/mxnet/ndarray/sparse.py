@@ -176,6 +176,17 @@ class BaseSparseNDArray(NDArray):
         if wrong:
             raise DamagedError(f"the parts of a {self.stype} array do not fit together", details=wrong)
 
+    def __neg__(self) -> Any:
+        return self * -1.0
+
+    def asscalar(self) -> Any:
+        """Refused, as MXNet does.
+
+        Raises:
+            NotImplementedError: always.
+        """
+        raise _NotForSparse("a sparse array is not read as a number", fix="write array.asnumpy().item()")
+
     def __iadd__(self, other: Any) -> Any:
         return self._changed(self + other)
 
@@ -255,7 +266,10 @@ class CSRNDArray(BaseSparseNDArray):
 
     def __getitem__(self, key: Any) -> Any:
         if isinstance(key, integer_types):
-            begin = self.shape[0] - 1 if key == -1 else int(key)
+            size = self.shape[0]
+            if not -size <= key < size:
+                raise IndexError(f"index {key} is out of bounds for axis 0 with size {size}")
+            begin = int(key) % size
             return function("slice")(self, begin=(begin,), end=(begin + 1,))
         if isinstance(key, slice):
             if key.step is not None:

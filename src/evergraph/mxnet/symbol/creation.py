@@ -72,6 +72,9 @@ def var(
     """
     if not isinstance(name, str):
         raise _NameTypeError("Expect a string for variable `name`", found=type(name).__name__)
+    wrong = {k: v for k, v in (attr or {}).items() if not isinstance(v, str)}
+    if wrong:
+        raise _AttributeError("Set Attr only accepts string values", where=f"variable {name}", found=wrong)
     texts = {attribute_key(k): v for k, v in current_scope().get(attr).items()}
     if shape is not None:
         texts["__shape__"] = str(tuple(int(d) for d in shape) if isinstance(shape, (tuple, list)) else shape)

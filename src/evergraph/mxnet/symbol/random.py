@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 
-class _ParameterError(UsageError, ValueError):
+class _ParameterError(UsageError, ValueError, AssertionError):
     """Distribution parameters that are neither all numbers nor all symbols."""
 
 

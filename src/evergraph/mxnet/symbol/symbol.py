@@ -345,8 +345,8 @@ class Symbol(SymbolBase):
                 continue
             lines += ["--------------------", f"Op:{node.op}, Name={node.name}", "Inputs:"]
             for i, (source, output) in enumerate(node.inputs):
-                inner = source.name if source.is_variable else f"{source.name}({output})"
-                lines.append(f"\targ[{i}]={inner if not source.is_variable else f'{inner}(0)'} version=0")
+                version = " version=0" if source.is_variable else ""
+                lines.append(f"\targ[{i}]={source.name}({output}){version}")
             if node.attrs:
                 lines += ["Attrs:", *(f"\t{k}={v}" for k, v in sorted(node.attrs.items()))]
         return "\n".join(lines) + "\n"

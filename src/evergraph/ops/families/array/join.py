@@ -6,13 +6,13 @@ from evergraph.errors import OperatorError, ShapeError
 from evergraph.ops.lazy import torch
 from evergraph.ops.registry import operator
 from evergraph.ops.rules import Dims, concat, elementwise, mapped, normalize_axes, unify
-from evergraph.ops.types import Axes, Shape
+from evergraph.ops.types import Axes, Positive, Shape
 
 __all__ = ["Concat", "SliceChannel", "stack"]
 
 
 @operator(aliases=("_sparse_concat", "concat"), shape=concat)
-def Concat(*data, num_args: int, dim: int = 1):
+def Concat(*data, num_args: Positive, dim: int = 1):
     """Arrays joined along axis `dim`; all other sizes are equal."""
     return torch.cat(data, normalize_axes(dim, data[0].dim())[0])
 

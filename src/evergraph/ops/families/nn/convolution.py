@@ -9,7 +9,7 @@ from evergraph.ops.lazy import torch
 from evergraph.ops.registry import operator
 from evergraph.ops.rules import Dims, unify, window_size
 from evergraph.ops.schema import Params
-from evergraph.ops.types import NonNegative, NonNegativeLong, Shape
+from evergraph.ops.types import NonNegative, NonNegativeLong, PositiveUnsigned, Shape
 
 __all__ = ["Convolution", "Deconvolution"]
 
@@ -116,7 +116,7 @@ def Convolution(
     stride: Shape = (),
     dilate: Shape = (),
     pad: Shape = (),
-    num_filter: NonNegative,
+    num_filter: PositiveUnsigned,
     num_group: NonNegative = 1,
     workspace: NonNegativeLong = 1024,
     no_bias: bool = False,
@@ -140,7 +140,15 @@ def _convolve_quickly(p: Any, recorded: bool, data: Any, weight: Any, bias: Any 
     steps, pads, dilates = spread(p.stride, rank, 1), spread(p.pad, rank, 0), _dilates(p.kernel, p.dilate)
     if _skips_pixels(p.kernel, steps, pads):
         return None
-    return lambda x, w, b=None: compute(x, w, b, steps, pads, dilates, False, none, groups)
+    filters, window, usual = p.num_filter, tuple(p.kernel), weight.shape
+
+    def convolution(x: Any, w: Any, b: Any = None) -> Any:
+        found = w.shape
+        if found != usual and (found[0] != filters or tuple(found[2:]) != window):
+            raise ValueError  # said better by the long way
+        return compute(x, w, b, steps, pads, dilates, False, none, groups)
+
+    return convolution
 
 
 @operator(shape=_convolved, optional={"bias": lambda p: not p.no_bias})
@@ -153,7 +161,7 @@ def Convolution_v1(
     stride: Shape = (),
     dilate: Shape = (),
     pad: Shape = (),
-    num_filter: NonNegative,
+    num_filter: PositiveUnsigned,
     num_group: NonNegative = 1,
     workspace: NonNegativeLong = 1024,
     no_bias: bool = False,
@@ -226,7 +234,7 @@ def Deconvolution(
     pad: Shape = (),
     adj: Shape = (),
     target_shape: Shape = (),
-    num_filter: NonNegative,
+    num_filter: PositiveUnsigned,
     num_group: NonNegative = 1,
     workspace: NonNegativeLong = 512,
     no_bias: bool = True,

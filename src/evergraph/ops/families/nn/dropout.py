@@ -6,7 +6,7 @@ from evergraph.ops.lazy import torch
 from evergraph.ops.registry import operator
 from evergraph.ops.rules import Dims, unify
 from evergraph.ops.run import Run
-from evergraph.ops.types import Axes
+from evergraph.ops.types import Axes, Fraction
 
 __all__ = ["Dropout", "keep_mask"]
 
@@ -30,7 +30,7 @@ def _dropped(p: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], lis
 def Dropout(
     data,
     *,
-    p: float = 0.5,
+    p: Fraction = 0.5,
     mode: Literal["always", "training"] = "training",
     axes: Axes = (),
     cudnn_off: bool | None = False,

@@ -7,6 +7,7 @@ from evergraph.ops.lazy import F, torch
 from evergraph.ops.registry import operator
 from evergraph.ops.rules import Dims, known, unify
 from evergraph.ops.run import Run
+from evergraph.ops.types import Positive
 
 __all__ = ["Embedding", "FullyConnected"]
 
@@ -29,7 +30,7 @@ def _connected(p: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], l
     shape=_connected,
     optional={"bias": lambda p: not p.no_bias},
 )
-def FullyConnected(data, weight, bias=None, *, num_hidden: int, no_bias: bool = False, flatten: bool = True):
+def FullyConnected(data, weight, bias=None, *, num_hidden: Positive, no_bias: bool = False, flatten: bool = True):
     """Data times the transpose of weight (num_hidden, inputs), plus bias (num_hidden,).
 
     With flatten all axes of data but the first are one axis of inputs; without it the last axis is.
@@ -41,10 +42,16 @@ def FullyConnected(data, weight, bias=None, *, num_hidden: int, no_bias: bool = 
 
 @FullyConnected.quickened
 def _connected_quickly(p: Any, recorded: bool, data: Any, *weights: Any) -> Any:
-    linear = F.linear
+    linear, units = F.linear, p.num_hidden
+
+    def plain(x: Any, weight: Any, bias: Any = None) -> Any:
+        if len(weight) != units:
+            raise ValueError  # said better by the long way
+        return linear(x, weight, bias)
+
     if not p.flatten or data.dim() == 2:
-        return linear
-    return (lambda x, *w: linear(x.flatten(1), *w)) if data.dim() > 2 else None
+        return plain
+    return (lambda x, *w: plain(x.flatten(1), *w)) if data.dim() > 2 else None
 
 
 @FullyConnected.parameter_shapes
@@ -75,8 +82,8 @@ def Embedding(
     data,
     weight,
     *,
-    input_dim: int,
-    output_dim: int,
+    input_dim: Positive,
+    output_dim: Positive,
     dtype: _WEIGHT_TYPES = "float32",
     sparse_grad: bool = False,
     run: Run,
@@ -101,8 +108,8 @@ def SparseEmbedding(
     data,
     weight,
     *,
-    input_dim: int,
-    output_dim: int,
+    input_dim: Positive,
+    output_dim: Positive,
     dtype: _WEIGHT_TYPES = "float32",
     sparse_grad: bool = False,
     run: Run,

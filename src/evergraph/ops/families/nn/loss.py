@@ -8,6 +8,7 @@ from evergraph.ops.lazy import torch
 from evergraph.ops.registry import operator
 from evergraph.ops.rules import Dims, elementwise, unify
 from evergraph.ops.schema import Aux, Params
+from evergraph.ops.types import Fraction
 
 __all__ = ["BlockGrad", "IdentityAttachKLSparseReg", "MakeLoss", "smooth_l1"]
 
@@ -84,7 +85,7 @@ def _sparse_shapes(_: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims
     documented=("data", "sparseness_target", "penalty", "momentum"),
 )
 def IdentityAttachKLSparseReg(
-    data, moving_avg: Aux, *, sparseness_target: float = 0.1, penalty: float = 0.001, momentum: float = 0.9
+    data, moving_avg: Aux, *, sparseness_target: Fraction = 0.1, penalty: float = 0.001, momentum: Fraction = 0.9
 ):
     """Data as it is, of activations from 0 to 1; to its gradient comes that of a penalty on the distance of each unit's
     mean activity, a moving average over batches, from sparseness_target.

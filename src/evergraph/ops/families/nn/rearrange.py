@@ -7,7 +7,7 @@ from evergraph.errors import OperatorError, ShapeError
 from evergraph.ops.lazy import F
 from evergraph.ops.registry import operator
 from evergraph.ops.rules import Dims, known, unify
-from evergraph.ops.types import Double, Shape
+from evergraph.ops.types import Double, Positive, Shape
 
 __all__ = ["Crop", "Flatten", "Pad", "depth_to_space", "space_to_depth"]
 
@@ -67,7 +67,7 @@ def _cropped(p: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], lis
 
 
 @operator(shape=_cropped, description={"data": "Symbol or Symbol[]"})
-def Crop(*data, num_args: int, offset: Shape = (0, 0), h_w: Shape = (0, 0), center_crop: bool = False):
+def Crop(*data, num_args: Positive, offset: Shape = (0, 0), h_w: Shape = (0, 0), center_crop: bool = False):
     """A part of the first input (n, c, h, w): of size h_w, or of the space of the second input.
 
     It starts at `offset`, or is the middle with center_crop.

@@ -7,7 +7,7 @@ from evergraph.ops.lazy import F, torch
 from evergraph.ops.registry import operator
 from evergraph.ops.rules import Dims, unify
 from evergraph.ops.schema import Params
-from evergraph.ops.types import NonNegativeLong
+from evergraph.ops.types import NonNegativeLong, Positive
 
 __all__ = ["BilinearResize2D", "UpSampling"]
 
@@ -44,7 +44,7 @@ def _bilinear(data: Any, weight: Any, scale: int) -> Any:
 )
 def UpSampling(
     *data,
-    scale: int,
+    scale: Positive,
     num_filter: int = 0,
     sample_type: Literal["bilinear", "nearest"],
     multi_input_mode: Literal["concat", "sum"] = "concat",

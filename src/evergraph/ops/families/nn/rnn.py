@@ -12,7 +12,7 @@ from evergraph.ops.lazy import torch
 from evergraph.ops.registry import operator
 from evergraph.ops.rules import Dims, unify
 from evergraph.ops.run import Run
-from evergraph.ops.types import Double, NonNegative
+from evergraph.ops.types import Double, Fraction, NonNegative, Positive
 
 __all__ = ["RNN", "layer_weights", "parameter_count"]
 
@@ -147,7 +147,7 @@ def RNN(
     num_layers: NonNegative,
     bidirectional: bool = False,
     mode: _MODES,
-    p: float = 0.0,
+    p: Fraction = 0.0,
     state_outputs: bool = False,
     projection_size: int | None = None,
     lstm_state_clip_min: Double | None = None,
@@ -203,6 +203,6 @@ def _joined(p: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], list
 
 
 @operator("_rnn_param_concat", aliases=("_npi_rnn_param_concat", "_npx_rnn_param_concat"), shape=_joined)
-def rnn_param_concat(*data, num_args: int, dim: int = 1):
+def rnn_param_concat(*data, num_args: Positive, dim: int = 1):
     """The inputs joined along an axis: how a recurrent layer's parameter vector is made of its parts."""
     return torch.cat(data, dim)

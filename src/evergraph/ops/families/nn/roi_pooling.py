@@ -6,7 +6,7 @@ from evergraph.ops.families.vision.tracing import opaque
 from evergraph.ops.lazy import F, torch
 from evergraph.ops.registry import operator
 from evergraph.ops.rules import Dims, unify
-from evergraph.ops.types import Shape
+from evergraph.ops.types import Fraction, Shape
 
 __all__ = ["ROIPooling"]
 
@@ -50,7 +50,7 @@ def _members(top: Any, bottom: Any, left: Any, right: Any, base: Any, width: int
 
 
 @operator(aliases=("_npx_roi_pooling",), shape=_pooled, outputs=("output", "maxidx"), visible=1)
-def ROIPooling(data, rois, *, pooled_size: Shape, spatial_scale: float):
+def ROIPooling(data, rois, *, pooled_size: Shape, spatial_scale: Fraction):
     """The maxima of pooled_size (h, w) parts of each region of data (n, c, h, w): (r, c, h, w).
 
     A region is a row of rois (r, 5): number in the batch, x1, y1, x2, y2 in the input image's pixels, times

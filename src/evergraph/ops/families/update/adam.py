@@ -7,7 +7,7 @@ from evergraph.ops.families.update.rules import in_place, mixed, ready, rows_of,
 from evergraph.ops.lazy import torch
 from evergraph.ops.registry import operator
 from evergraph.ops.schema import InPlace
-from evergraph.ops.types import Double
+from evergraph.ops.types import Double, Fraction
 
 __all__ = ["adam_update", "adamw_step", "adamw_update", "ftml_update", "moments", "mp_adamw_update", "usable_scale"]
 
@@ -140,8 +140,8 @@ def ftml_update(
     z: InPlace,
     *,
     lr: float,
-    beta1: float = 0.6,
-    beta2: float = 0.999,
+    beta1: Fraction = 0.6,
+    beta2: Fraction = 0.999,
     epsilon: Double = 9.9999999392252903e-09,
     t: int,
     wd: float = 0.0,
