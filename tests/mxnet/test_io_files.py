@@ -98,3 +98,23 @@ def test_gives_single_arrays_of_the_current_batch(folder, monkeypatch):
     assert rows.iter_next()
     assert rows.getdata().asnumpy().tolist() == [[0, 1], [2, 3], [4, 5]]
     assert rows.getlabel().asnumpy().tolist() == [0, 1, 2]
+
+
+def test_takes_parameters_as_texts_too(folder):
+    plain = mx.io.CSVIter(data_csv="d.csv", data_shape=(2,), label_csv="l.csv", batch_size=3, round_batch=False)
+    texts = mx.io.CSVIter(data_csv="d.csv", data_shape="(2,)", label_csv="l.csv", batch_size="3", round_batch="False")
+    for one, other in zip(plain, texts, strict=True):
+        assert one.pad == other.pad
+        assert one.data[0].asnumpy().tolist() == other.data[0].asnumpy().tolist()
+    digits = mx.io.MNISTIter(image="i.idx", label="l.idx", batch_size="7", shuffle="0", flat="True", silent=True)
+    assert next(digits).label[0].asnumpy().tolist() == list(range(7))
+    assert digits.provide_data[0].shape == (7, 6)
+
+
+def test_says_all_parameters_of_other_types_at_once(folder):
+    with pytest.raises(mx.MXNetError) as caught:
+        mx.io.LibSVMIter(data_libsvm="s.svm", data_shape="(x,)", batch_size="many", round_batch="maybe")
+    said = str(caught.value)
+    assert "data_shape='(x,)': expected tuple" in said
+    assert "batch_size='many': expected int" in said
+    assert "round_batch='maybe': expected bool" in said

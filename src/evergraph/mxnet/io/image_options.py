@@ -5,6 +5,7 @@ from typing import Any
 from evergraph.errors import UsageError
 from evergraph.mxnet.io.augmenting import needs_affine
 from evergraph.mxnet.io.detecting import SAMPLER
+from evergraph.mxnet.io.native import kind_of, typed
 
 __all__ = ["CLASSIFICATION", "DETECTION", "options_of"]
 
@@ -76,27 +77,6 @@ _CHOICES = {
     "crop_emit_mode": ("center", "overlap"),
     "resize_mode": ("force", "shrink", "fit"),
 }
-_TRUTH = {"true": True, "1": True, "false": False, "0": False}
-
-
-def _typed(value: Any, usual: Any) -> Any:
-    """A value as the type of its default; MXNet's parameters are texts, so texts of numbers are taken too.
-
-    Raises:
-        ValueError: it is none.
-        TypeError: likewise.
-        KeyError: likewise, of a truth value.
-    """
-    if isinstance(usual, bool):
-        return _TRUTH[str(value).lower()]
-    if isinstance(usual, tuple):
-        items = value if isinstance(value, (list, tuple)) else (value,)
-        return tuple(type(usual[0])(item) for item in items)
-    if usual is None:
-        return None if value in (None, "None") else float(value)
-    if isinstance(usual, int) and int(value) != float(value):
-        raise ValueError
-    return type(usual)(value)
 
 
 def options_of(given: dict[str, Any], known: dict[str, Any], owner: str) -> dict[str, Any]:
@@ -118,11 +98,9 @@ def options_of(given: dict[str, Any], known: dict[str, Any], owner: str) -> dict
             wrong.append(f"{name}={value!r}: there is no such parameter")
             continue
         try:
-            found[name] = _typed(value, known[name])
+            found[name] = typed(value, known[name])
         except (ValueError, TypeError, KeyError):
-            usual = known[name]
-            kind = "bool" if isinstance(usual, bool) else type(usual).__name__ if usual is not None else "float or None"
-            wrong.append(f"{name}={value!r}: expected {kind}")
+            wrong.append(f"{name}={value!r}: expected {kind_of(known[name])}")
     for name, choices in _CHOICES.items():
         if name in found and (found[name] not in choices or (name == "aug_seq" and found[name] != known[name])):
             shown = (known[name],) if name == "aug_seq" else choices

@@ -11,7 +11,7 @@ from evergraph.mxnet import ndarray as nd
 from evergraph.mxnet.io.batch import DataBatch
 from evergraph.mxnet.io.decoding import Recipe
 from evergraph.mxnet.io.image_options import CLASSIFICATION, DETECTION, options_of
-from evergraph.mxnet.io.native import RowIter, numeric_type
+from evergraph.mxnet.io.native import RowIter, numeric_type, taken
 from evergraph.mxnet.io.positions import IMAGES, register
 from evergraph.mxnet.io.records import listed_labels, record_offsets
 from evergraph.mxnet.io.workers import Workers
@@ -92,9 +92,21 @@ class ImageRecordIter(RowIter):
         label_name: str = "softmax_label",
         **options: Any,
     ) -> None:
-        self._options = options_of(options, self._known, type(self).__name__)
+        owner = type(self).__name__
+        self._options = options_of(options, self._known, owner)
         self._options["mean_array"] = _mean_array(self._options["mean_img"])
-        shape = tuple(int(s) for s in data_shape)
+        shape, batch_size, label_width, seed, num_parts, part_index, preprocess_threads, shuffle, round_batch = taken(
+            owner,
+            data_shape=(data_shape, (1,)),
+            batch_size=(batch_size, 1),
+            label_width=(label_width, 1),
+            seed=(seed, 0),
+            num_parts=(num_parts, 1),
+            part_index=(part_index, 0),
+            preprocess_threads=(preprocess_threads, 1),
+            shuffle=(shuffle, False),
+            round_batch=(round_batch, True),
+        )
         if len(shape) != 3 or shape[0] not in (1, 3, 4):
             raise UsageError("data_shape is (channels, height, width)", expected="1, 3 or 4 channels", found=shape)
         self._offsets = record_offsets(path_imgrec, path_imgidx, num_parts, part_index)

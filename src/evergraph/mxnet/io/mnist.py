@@ -12,7 +12,7 @@ import numpy as np
 from evergraph.errors import DamagedError, StoreError, UsageError, printable
 from evergraph.mxnet import ndarray as nd
 from evergraph.mxnet.io.batch import DataBatch
-from evergraph.mxnet.io.native import MXDataIter, numeric_type
+from evergraph.mxnet.io.native import MXDataIter, numeric_type, taken
 from evergraph.mxnet.io.positions import DIGITS, register
 
 __all__ = ["MNISTIter", "read_idx"]
@@ -87,6 +87,15 @@ class MNISTIter(MXDataIter):
         label_name: str = "softmax_label",
         **rest: Any,
     ) -> None:
+        batch_size, shuffle, flat, seed, num_parts, part_index = taken(
+            "MNISTIter",
+            batch_size=(batch_size, 1),
+            shuffle=(shuffle, True),
+            flat=(flat, True),
+            seed=(seed, 0),
+            num_parts=(num_parts, 1),
+            part_index=(part_index, 0),
+        )
         unknown = [k for k in rest if k not in _UNUSED]
         if unknown or not 0 <= part_index < num_parts or batch_size < 1:
             raise UsageError(

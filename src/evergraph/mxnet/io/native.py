@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from evergraph.errors import UsageError
+from evergraph.errors import UsageError, collect, printable
 from evergraph.mxnet.io.batch import DataBatch, DataDesc, HeldBatchIter
 
-__all__ = ["MXDataIter", "RowIter", "numeric_type"]
+__all__ = ["MXDataIter", "RowIter", "kind_of", "numeric_type", "taken", "typed"]
 
 
 def numeric_type(name: Any, default: str = "float32") -> np.dtype[Any]:
@@ -20,6 +20,59 @@ def numeric_type(name: Any, default: str = "float32") -> np.dtype[Any]:
         return np.dtype(default if name in (None, "None") else name)
     except TypeError as error:
         raise UsageError("unknown type of an iterator's data", expected="float32, uint8, ...", found=name) from error
+
+
+_TRUTH = {"true": True, "1": True, "false": False, "0": False}
+
+
+def typed(value: Any, usual: Any) -> Any:
+    """A value as the type of its default; MXNet's parameters are texts, so texts of values are taken too.
+
+    Raises:
+        ValueError: it is none.
+        TypeError: likewise.
+        KeyError: likewise, of a truth value.
+
+    >>> typed("(3, 8)", (1,)), typed("0", True), typed("7", 1)
+    ((3, 8), False, 7)
+    """
+    if isinstance(usual, bool):
+        return _TRUTH[str(value).lower()]
+    if isinstance(usual, tuple):
+        if isinstance(value, str):
+            value = [part for part in value.strip("()[] ").split(",") if part.strip()]
+        items = value if hasattr(value, "__iter__") else (value,)
+        return tuple(type(usual[0])(item) for item in items)
+    if usual is None:
+        return None if value in (None, "None") else float(value)
+    if isinstance(usual, int) and int(value) != float(value):
+        raise ValueError
+    return type(usual)(value)
+
+
+def taken(owner: str, **given: tuple[Any, Any]) -> list[Any]:
+    """Parameters of an iterator, each of the type of its default.
+
+    Args:
+        owner: the iterator's name, for the message.
+        given: for each parameter what a program passed, and a value of its type.
+
+    Raises:
+        UsageError: values of other types, all at once.
+    """
+    found, wrong = [], []
+    for name, (value, usual) in given.items():
+        try:
+            found.append(typed(value, usual))
+        except (ValueError, TypeError, KeyError):
+            wrong.append(f"{name}={printable(repr(value))}: expected {kind_of(usual)}")
+    collect(UsageError, f"{owner} cannot take these parameters", wrong)
+    return found
+
+
+def kind_of(usual: Any) -> str:
+    """The name of a parameter's type."""
+    return "float or None" if usual is None else type(usual).__name__
 
 
 class MXDataIter(HeldBatchIter):

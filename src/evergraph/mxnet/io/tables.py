@@ -9,7 +9,7 @@ import numpy as np
 from evergraph.errors import DamagedError, StoreError, UsageError, printable
 from evergraph.mxnet import ndarray as nd
 from evergraph.mxnet.io.batch import DataBatch
-from evergraph.mxnet.io.native import RowIter, numeric_type
+from evergraph.mxnet.io.native import RowIter, numeric_type, taken
 from evergraph.mxnet.io.positions import ROWS, register
 
 __all__ = ["CSVIter", "LibSVMIter"]
@@ -22,10 +22,6 @@ def _names(rest: dict[str, Any], owner: str) -> dict[str, Any]:
     if unknown:
         raise UsageError(f"{owner} has no such parameters", found=", ".join(unknown))
     return {k: v for k, v in rest.items() if k in ("data_name", "label_name")}
-
-
-def _shape(shape: Any) -> tuple[int, ...]:
-    return (shape,) if isinstance(shape, int) else tuple(int(s) for s in shape)
 
 
 def _text(path: str) -> bytes:
@@ -114,14 +110,21 @@ class CSVIter(RowIter):
         dtype: Any = None,
         **rest: Any,
     ) -> None:
-        kind, labels = numeric_type(dtype), _shape(label_shape)
-        self._data = _table(data_csv, _shape(data_shape), kind)
+        shape, batch_size, labels, round_batch = taken(
+            "CSVIter",
+            data_shape=(data_shape, (1,)),
+            batch_size=(batch_size, 1),
+            label_shape=(label_shape, (1,)),
+            round_batch=(round_batch, True),
+        )
+        kind = numeric_type(dtype)
+        self._data = _table(data_csv, shape, kind)
         given = None if label_csv == "NULL" else _table(label_csv, labels, kind)
         self._label = np.zeros((len(self._data), *labels), kind) if given is None else given
         _same_count(len(self._data), len(self._label), label_csv)
         if labels == (1,):
             self._label = self._label[:, 0]
-        super().__init__(len(self._data), batch_size, bool(round_batch), **_names(rest, "CSVIter"))
+        super().__init__(len(self._data), batch_size, round_batch, **_names(rest, "CSVIter"))
 
     def _batch(self, rows: np.ndarray, pad: int) -> DataBatch:
         data, label = (nd.array(x[rows], dtype=x.dtype) for x in (self._data, self._label))
@@ -194,10 +197,19 @@ class LibSVMIter(RowIter):
         dtype: Any = None,
         **rest: Any,
     ) -> None:
+        shape, batch_size, labels, num_parts, part_index, round_batch = taken(
+            "LibSVMIter",
+            data_shape=(data_shape, (1,)),
+            batch_size=(batch_size, 1),
+            label_shape=(label_shape, (1,)),
+            num_parts=(num_parts, 1),
+            part_index=(part_index, 0),
+            round_batch=(round_batch, True),
+        )
         if not round_batch:
             raise UsageError("sparse batches are always filled from the start", fix="leave round_batch=True")
         self._kind = numeric_type(dtype)
-        self._width, self._label_width = prod(_shape(data_shape)), prod(_shape(label_shape))
+        self._width, self._label_width = prod(shape), prod(labels)
         self._firsts, self._rows = _sparse(data_libsvm, self._width, num_parts, part_index)
         self._labels = None
         if label_libsvm != "NULL":
