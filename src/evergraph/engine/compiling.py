@@ -69,12 +69,9 @@ def compile_program(
 def _on_torch(program: Program, precision: str, device: torch.device) -> Compiled:
     half = precision == "bfloat16"
     if device.type == "cpu" and not half:
-        settle_allocator()
-        pieces = split_batch(program)
-        if pieces is None:
-            return _lowered(program, fuse=True)
-        del program  # each part drops the weights that it has reordered
-        return in_pieces(pieces, _lowered(pieces.first, fuse=True), _lowered(pieces.rest, fuse=True))
+        call = _in_single_precision(program)
+        settle_allocator()  # after lowering, whose large blocks go back to the system
+        return call
     routine = _lowered(program, fuse=False)
     if not half:
         return routine
@@ -84,6 +81,13 @@ def _on_torch(program: Program, precision: str, device: torch.device) -> Compile
             return [o.float() if o.dtype == torch.bfloat16 else o for o in routine(values)]
 
     return call
+
+
+def _in_single_precision(program: Program) -> Compiled:
+    pieces = split_batch(program)
+    if pieces is None:
+        return _lowered(program, fuse=True)
+    return in_pieces(pieces, _lowered(pieces.first, fuse=True), _lowered(pieces.rest, fuse=True))
 
 
 def _lowered(program: Program, *, fuse: bool) -> Routine:
