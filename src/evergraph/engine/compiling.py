@@ -69,9 +69,9 @@ def compile_program(
 def _on_torch(program: Program, precision: str, device: torch.device) -> Compiled:
     half = precision == "bfloat16"
     if device.type == "cpu" and not half:
-        call = _in_single_precision(program)
+        found = _in_single_precision(program)
         settle_allocator()  # after lowering, whose large blocks go back to the system
-        return call
+        return found
     routine = _lowered(program, fuse=False)
     if not half:
         return routine
