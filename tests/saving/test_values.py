@@ -34,7 +34,7 @@ def same(a, b):
         return False
     if isinstance(a, dict):
         return len(a) == len(b) and all(
-            same(x, y) for p, q in zip(a.items(), b.items(), strict=True) for x, y in zip(p, q)
+            same(x, y) for p, q in zip(a.items(), b.items(), strict=True) for x, y in zip(p, q, strict=True)
         )
     if isinstance(a, (list, tuple)):
         return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
