@@ -72,6 +72,11 @@ KEPT: tuple[tuple[str, str, str], ...] = (
         "MXNet mixes the axes up in its gradient.",
     ),
     (
+        "`_linalg_det` and `_linalg_slogdet` of a single matrix under NumPy's shapes",
+        "one value, of shape (1,)",
+        "MXNet gives shape () there, and (1,) otherwise.",
+    ),
+    (
         "int8 convolutions and products whose pairs of terms leave sixteen bits",
         "the exact sum",
         "oneDNN saturates each pair on processors without VNNI instructions.",
