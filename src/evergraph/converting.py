@@ -148,7 +148,7 @@ def target_format(target: Location, checkpoint: Checkpoint) -> Any:
     try:
         return by_target(target, checkpoint.format)
     except UsageError:
-        if checkpoint.graph is None or "." in target.basename:
+        if checkpoint.graph is None or "." in target.basename or not target.basename:
             raise
     return by_name("mxnet-checkpoint")
 

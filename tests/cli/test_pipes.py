@@ -1,10 +1,12 @@
-"""Commands in a pipe, and the options that choose among several checkpoints."""
+"""Commands in a pipe, for any terminal, and the options that choose among several checkpoints and inputs."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 import evergraph as eg
@@ -74,8 +76,6 @@ def test_the_newest_epoch_is_taken_or_the_one_asked_for(epochs, tmp_path, capsys
 
 
 def test_predict_takes_the_epoch_asked_for(epochs, tmp_path, capsys):
-    import numpy as np
-
     np.save(tmp_path / "x.npy", np.load(f"{LENET}-io.npz")["in:data"])
     found = []
     for epoch in ("1", "3"):
@@ -83,3 +83,52 @@ def test_predict_takes_the_epoch_asked_for(epochs, tmp_path, capsys):
         assert main(words) == 0
         found.append(json.loads(capsys.readouterr().out)["predictions"])
     assert found[0] != found[1]
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_names_that_an_output_cannot_show_are_escaped(encoding, tmp_path):
+    eg.save({"arg:\udcff": np.ones(1, "f4"), "arg:\u2603": np.full(1, np.nan, "f4")}, tmp_path / "x.params")
+    for words in ([], ["--json"]):
+        environment = os.environ | {"PYTHONIOENCODING": encoding}
+        command = [sys.executable, "-m", "evergraph", "inspect", str(tmp_path / "x.params"), *words]
+        found = subprocess.run(command, env=environment, capture_output=True, check=True).stdout.decode(encoding)
+        if words:
+            assert list(json.loads(found)["tensors"]) == ["arg:\udcff", "arg:\u2603"]
+        else:
+            assert ("arg:\u2603" if encoding == "utf-8" else r"arg:\u2603") in found
+
+
+def test_json_holds_no_numbers_that_json_does_not_have(tmp_path, capsys):
+    for name, value in (("a", np.inf), ("b", 1.0)):
+        eg.save({"w": np.full(1, value)}, tmp_path / f"{name}.npz")
+    assert main(["diff", str(tmp_path / "a.npz"), str(tmp_path / "b.npz"), "--json"]) == 1
+    json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["-i", "nope=x.npy"], "nope=x.npy: no such input, and no such file"),
+        (["-i", "data=x.npy", "-i", "data=x.npy"], "data is given more than once"),
+        (["-i", "data=x.npy", "-i", "x.npy"], "x.npy is given for no input"),
+        (["-i", "net.params"], "found: first bytes 12 01 00"),
+    ],
+)
+def test_rejects_inputs_that_are_none(words, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    np.save("x.npy", np.zeros((1, 1, 12, 12), "f4"))
+    eg.save({"w": np.zeros(1)}, "net.params")
+    assert main(["predict", str(LENET), *words]) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["--top", "-1"], ["--batch", "0"], ["--repeat", "-1"], ["--top", "x"]])
+def test_rejects_counts_that_are_none(words, capsys):
+    with pytest.raises(SystemExit):
+        main(["predict", str(LENET), "-i", "x.npy", *words])
+    assert "invalid number from" in capsys.readouterr().err
+
+
+def test_rejects_a_bucket_as_a_target(capsys):
+    assert main(["convert", str(LENET), "memory://net.npz"]) == 2
+    assert "asks for no known format" in capsys.readouterr().err

@@ -96,8 +96,12 @@ def _image(data: bytes, name: str, how: Preparation) -> Any:
     except (OSError, ValueError, SyntaxError) as error:
         if isinstance(error, (FormatError, StoreError)):
             raise
+        # Pillow names the address of a buffer that it cannot identify
+        unknown = isinstance(error, pillow.UnidentifiedImageError)
         raise FormatError(
-            "neither an array (.npy, .npz) nor an image that can be decoded", where=name, found=printable(error)
+            "neither an array (.npy, .npz) nor an image that can be decoded",
+            where=name,
+            found=f"first bytes {data[:16].hex(' ')}" if unknown else printable(error),
         ) from error
     if how.size is not None and (image.height, image.width) != how.size:
         image = image.resize((how.size[1], how.size[0]), pillow.Resampling.BILINEAR)

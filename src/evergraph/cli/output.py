@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import os
 import sys
 import time
@@ -64,7 +65,13 @@ class Output:
             self._print(text)
 
     def _print(self, text: object) -> None:
-        print(text, file=sys.stderr if self._aside else None)
+        stream = sys.stderr if self._aside else sys.stdout
+        try:
+            print(text, file=stream)
+        except UnicodeEncodeError:
+            # an old terminal, or PYTHONIOENCODING: what it cannot show is escaped
+            code = stream.encoding or "ascii"
+            print(str(text).encode(code, "backslashreplace").decode(code), file=stream)
 
     def heading(self, text: object) -> None:
         """A line that stands over others."""
@@ -83,7 +90,13 @@ class Output:
     def report(self, value: Mapping[str, Any]) -> None:
         """The whole answer for a program; nothing without `--json`."""
         if self.json:
-            self._print(json.dumps(value, indent=2, default=str, ensure_ascii=False))
+            text = json.dumps(_plain(value), indent=2, default=str, ensure_ascii=False)
+            try:
+                text.encode((sys.stderr if self._aside else sys.stdout).encoding or "ascii")
+            except UnicodeEncodeError:
+                # names whose bytes are no text, or a terminal that cannot show them: JSON has its own escapes
+                text = json.dumps(_plain(value), indent=2, default=str)
+            self._print(text)
 
     def error(self, error: EvergraphError) -> None:
         """An error: the message on standard error, and as JSON on standard output where that was asked for."""
@@ -106,6 +119,15 @@ class Output:
                 yield
             finally:
                 bar.clear()
+
+
+def _plain(value: Any) -> Any:
+    """The same, with numbers that are not finite as texts: JSON has none."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {k: _plain(v) for k, v in value.items()}
+    return [_plain(v) for v in value] if isinstance(value, (list, tuple)) else value
 
 
 class _Bar:

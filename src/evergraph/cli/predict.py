@@ -1,15 +1,17 @@
 """`evergraph predict`: run a model on arrays or images."""
 
 import argparse
+import os
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from evergraph.cli.images import Preparation, expand, load_input
 from evergraph.cli.opening import open_checkpoint, reading
 from evergraph.cli.output import Output
-from evergraph.errors import UsageError, printable
+from evergraph.errors import UsageError, collect, printable
 
 __all__ = ["arguments", "run"]
 
@@ -21,11 +23,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--input", "-i", action="append", metavar="FILE", help="an array, an image, a folder of them, or NAME=FILE"
     )
     parser.add_argument("--labels", metavar="FILE", help="a label a line, in the order of the classes")
-    parser.add_argument("--top", type=int, default=5, help="how many classes to show (default: 5)")
+    parser.add_argument("--top", type=_count(0), default=5, help="how many classes to show (default: 5)")
     parser.add_argument(
-        "--repeat", type=int, default=0, metavar="N", help="run N times more, and show the time of each"
+        "--repeat", type=_count(0), default=0, metavar="N", help="run N times more, and show the time of each"
     )
-    parser.add_argument("--batch", type=int, default=32, metavar="N", help="images in one run (default: 32)")
+    parser.add_argument("--batch", type=_count(1), default=32, metavar="N", help="images in one run (default: 32)")
     parser.add_argument("--output", metavar="FILE", help="save the outputs (.npz, .npy, .safetensors)")
     parser.add_argument("--engine", choices=("auto", "torch", "openvino"), help="what runs the model (default: auto)")
     parser.add_argument("--precision", choices=("float32", "bfloat16"), help="bfloat16 is faster and less exact")
@@ -63,6 +65,32 @@ def run(args: argparse.Namespace, out: Output) -> int:
     return 0
 
 
+def _named(given: Sequence[str], inputs: Sequence[str]) -> dict[str, str]:
+    """The files that were given as NAME=FILE, by the input's name; none where files alone were given."""
+    pairs = [(name, path) for name, eq, path in (g.partition("=") for g in given) if eq and name in inputs]
+    named = dict(pairs)
+    others = [g for g in given if g.partition("=")[0] not in named]
+    wrong = [f"{printable(g)}: no such input, and no such file" for g in others if "=" in g and not os.path.exists(g)]
+    if pairs:
+        twice = [n for n, count in Counter(n for n, _ in pairs).items() if count > 1]
+        wrong += [f"{printable(n)} is given more than once" for n in twice]
+        wrong += [f"{printable(g)} is given for no input" for g in others if os.path.exists(g)]
+    collect(UsageError, "the inputs cannot be told", wrong, expected=", ".join(f"{printable(n)}=FILE" for n in inputs))
+    return named
+
+
+def _count(least: int) -> Callable[[str], int]:
+    """What reads a whole number from this one on."""
+
+    def whole(text: str) -> int:
+        if int(text) < least:
+            raise ValueError(text)
+        return int(text)
+
+    whole.__name__ = f"number from {least} on"
+    return whole
+
+
 Result = tuple[list[str], list[Any], list[float]]
 
 
@@ -85,7 +113,7 @@ def _batches(
         raise UsageError(
             "what shall the model be run on?", fix="--input FILE, for " + ", ".join(map(printable, inputs))
         )
-    named = {n: path for n, eq, path in (i.partition("=") for i in args.input) if eq and n in inputs}
+    named = _named(args.input, inputs)
     how = _preparation(args, checkpoint, inputs)
     if named:
         yield [", ".join(named.values())], {n: load_input(p, how) for n, p in named.items()}

@@ -34,6 +34,8 @@ def open_checkpoint(uri: object, form: str | None = None, **options: Any) -> Che
         FormatError: no known format.
     """
     location = uri if isinstance(uri, Location) else locate(uri)
+    if form is not None:
+        by_name(form)  # a name of no format is said before anything is looked for
     if form == MXNetCheckpoint.name:
         return _pair(location, options)
     if form is not None or location.is_stream:
