@@ -6,7 +6,8 @@ python -m benchmarks.engine --shapes
 
 Interpreters of the peers: EVERGRAPH_BENCH_MXNET, and EVERGRAPH_BENCH_ONNXRUNTIME (this Python's version, with
 onnxruntime and onnx). What was measured is kept in the folder, so that runs of parts fill one table (`--kept` measures
-nothing more). The first run also makes the networks' files, and takes minutes longer.
+nothing more). All of it takes about eight minutes on two idle cores; the first run also makes the networks' files, and
+takes minutes longer.
 """
 
 import argparse
@@ -33,8 +34,8 @@ run = RUNNERS[{peer!r}]({stem!r}, x, {threads})
 outputs(run, {path!r})
 """
 BYTES = 1 << 20
-ENOUGH = 20
-"""Seconds after which no new round of all peers is begun."""
+ENOUGH = {1: 6.0}
+"""Seconds after which no new round of all peers is begun, by the batch (10 for others)."""
 
 
 def interpreters():
@@ -112,7 +113,7 @@ def run(folder, name, batch, threads, pythons, busy=False):
             agree(peer, found, wanted)
         taken, clock = {peer: [] for peer in peers}, "process_time" if busy else "perf_counter"
         begun_at, rounds = time.perf_counter(), 0
-        while not rounds or (rounds < 7 and time.perf_counter() - begun_at < ENOUGH):
+        while not rounds or (rounds < 7 and time.perf_counter() - begun_at < ENOUGH.get(batch, 10)):
             rounds += 1
             for peer, process in peers.items():
                 each = f"{0.25 if batch == 1 else 0}, 9, {batch == 1}, {clock!r}"
