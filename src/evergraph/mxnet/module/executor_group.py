@@ -163,11 +163,11 @@ class DataParallelExecutorGroup:
         self.label_names = [d.name for d in label_shapes or []]
         self._collect()
 
-    def decide_slices(self, shapes: Sequence[Any]) -> list[int]:
+    def decide_slices(self, data_shapes: Sequence[Any]) -> list[int]:
         """The batch axis of each input; all batches must be of one size."""
-        axes = [DataDesc.get_batch_axis(d.layout) for d in shapes]
+        axes = [DataDesc.get_batch_axis(d.layout) for d in data_shapes]
         wrong = []
-        for each, axis in zip(shapes, axes, strict=True):
+        for each, axis in zip(data_shapes, axes, strict=True):
             if axis == -1:
                 continue
             size = each.shape[axis]
