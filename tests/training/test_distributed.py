@@ -2,8 +2,12 @@
 
 import json
 import os
+import random
+import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -11,22 +15,26 @@ import pytest
 import torch
 
 from evergraph.errors import DamagedError, IntegrityError, ShapeError, StoreError
+from evergraph.saving.state import Moment
 from evergraph.training.shards import load_shards, read_shards, save_shards
 
 HERE = Path(__file__).parent
 
 
+POINTS = int(os.environ.get("EVERGRAPH_JOB_KILL_POINTS", "1"))
+"""How many kills; more by hand: EVERGRAPH_JOB_KILL_POINTS=10 pytest tests/training/test_distributed.py"""
+
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "EVERGRAPH_DIST_TIMEOUT": "120"}
+
+
+def command(size, program, *args):
+    start = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={size}"]
+    return [*start, str(HERE / program), *map(str, args)]
+
+
 def torchrun(size, program, *args, fails=False):
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={size}"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "EVERGRAPH_DIST_TIMEOUT": "120"}
-    found = subprocess.run(
-        [*command, str(HERE / program), *map(str, args)],
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-        env=environment,
-    )
+    how = {"capture_output": True, "text": True, "timeout": 600, "env": ENVIRONMENT}
+    found = subprocess.run(command(size, program, *args), check=False, **how)
     assert bool(found.returncode) == fails, found.stdout + found.stderr
     return found.stderr
 
@@ -44,16 +52,40 @@ def same(found, wanted, kind=""):
 
 def test_a_job_that_is_killed_ends_with_the_same_bits_and_fewer_processes_take_it_over(tmp_path):
     folder, job = tmp_path / "states", "workers.py"
-    torchrun(2, job, tmp_path / "other", tmp_path / "whole", 0, 0, 2)
-    torchrun(2, job, folder, tmp_path / "killed", 1, 5, 2, "sharded", fails=True)
-    assert not (tmp_path / "killed-0.npz").exists()
-    torchrun(2, job, folder, tmp_path / "killed", 0, 0, 2, "sharded")
+    epochs = POINTS + 1  # so many that no kill comes too late
+    torchrun(2, job, tmp_path / "other", tmp_path / "whole", 0, 0, epochs)
+    draw = random.Random("kills of jobs")
+    for _ in range(POINTS):
+        torchrun(
+            2, job, folder, tmp_path / "killed", draw.randint(0, 1), draw.randint(1, 5), epochs, "sharded", fails=True
+        )
+        assert not (tmp_path / "killed-0.npz").exists()
+    torchrun(2, job, folder, tmp_path / "killed", 0, 0, epochs, "sharded")
     for rank in (0, 1):
         same(ends(tmp_path / "killed", rank), ends(tmp_path / "whole", rank))
     newest = max(p for p in folder.iterdir() if (p / "training.json").exists())
     assert {"shard-0.safetensors", "shard-1.safetensors", "shards.json"} <= set(os.listdir(newest))
-    torchrun(1, job, folder, tmp_path / "alone", 0, 0, 2, "sharded", "changes")
+    torchrun(1, job, folder, tmp_path / "alone", 0, 0, epochs, "sharded", "changes")
     same(ends(tmp_path / "alone"), ends(tmp_path / "whole"), "arg:")
+
+
+def test_on_sigterm_the_processes_of_a_job_save_the_same_batch(tmp_path):
+    folder = tmp_path / "states"
+    args = command(2, "workers.py", folder, tmp_path / "out", 0, 0, 1_000_000, "notice")
+    job = subprocess.Popen(args, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)
+    try:
+        while job.poll() is None and not list(folder.glob("*/training.json")):
+            time.sleep(0.1)
+        job.send_signal(signal.SIGTERM)
+        told = job.communicate(timeout=120)[1]
+    finally:
+        job.kill()
+    stops = re.findall(r"Stopped by SIGTERM; (.*) is saved", told)
+    assert len(stops) == 2, told
+    assert stops[0] == stops[1]
+    newest = max(p for p in folder.iterdir() if (p / "training.json").exists())
+    assert {"process-0.safetensors", "process-1.safetensors"} <= set(os.listdir(newest))
+    assert stops[0] == str(Moment(*map(int, newest.name.split("-")[1:])))
 
 
 def test_shards_of_one_process_are_read_and_written_by_two_and_read_by_one(tmp_path):
