@@ -123,7 +123,7 @@ def crossed(folder, name, peer):
         assert peer(OPEN.format(path=str(ckpt)))[1] == digest(eg.open(ckpt)), "MindSpore reads other bits"
         beside = "yes"
     size = pth.stat().st_size / 1e6
-    return f"| {name} | {done.tensors} | {size:.0f} MB | {apart:.0e} | yes | {beside} |"
+    return f"| {name} | {done.tensors} | {size:.0f} MB | {f'{apart:.0e}' if apart else '0'} | yes | {beside} |"
 
 
 def times(folder, rounds, rows):
@@ -152,32 +152,39 @@ def main():
     parser.add_argument(
         "--python", default=python_of("mindspore"), help="a Python with MindSpore, which opens the files"
     )
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=5, help="of the measurement; 0 for the comparison alone")
     parser.add_argument("--only", choices=NETWORKS, action="append")
-    parser.add_argument("--write", action="store_true", help="put the tables and the plot into docs/")
+    parser.add_argument(
+        "--write", action="store_true", help="put the tables and the plot into docs/ (convert.md, performance.md)"
+    )
     args = parser.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)
     peer = Peer(args.python) if args.python else None
     lines = ["| network | tensors | file | outputs differ by | bits come back | MindSpore reads the same |"]
     lines += ["|---|---:|---:|---:|---|---|"]
     lines += [crossed(args.folder, name, peer) for name in args.only or NETWORKS]
+    result = "\n".join(lines)
+    print(result)
+    pages = Path(__file__).parents[1] / "docs"
+    if args.write and not args.only:
+        write_section(pages / "convert.md", "crossing", result)
+    if args.rounds and not args.only:
+        measured(args, pages)
+
+
+def measured(args, pages):
+    """How long it takes, for the page of measurements."""
     rows: list = []
-    if not args.only:
-        times(args.folder, args.rounds, rows)
-    text = (
-        "## Crossing frameworks\n\nNetworks of full size with random weights, written in torch, converted to `.ckpt`, "
-    )
-    text += (
-        "loaded into the same networks of `evergraph.mindspore.nn`, and converted back; differences are relative to "
-    )
-    text += f"the largest output. {machine()}, PyTorch {torch.__version__}.\n\n" + "\n".join(lines)
-    text += f"\n\n{table(rows)}\n\n![Times as multiples of the peers'](img/crossing.svg)\n\n"
-    text += "Measured by `python -m benchmarks.crossing --write`."
+    times(args.folder, args.rounds, rows)
+    text = "## Crossing frameworks\n\nBERT-base's weights, converted with their names and layouts, beside a program by "
+    text += f"hand and a copy of the file. {machine()}, PyTorch {torch.__version__}.\n\n{table(rows)}\n\n"
+    text += "![Times as multiples of the peers'](img/crossing.svg)\n\n"
+    text += "Outputs and bits are compared in [Converting](convert.md). Measured by "
+    text += "`python -m benchmarks.crossing --write`."
     print(text)
     if args.write:
-        page = Path(__file__).parents[1] / "docs" / "performance.md"
-        plot(rows, page.parent / "img" / "crossing.svg")
-        write_section(page, "crossing", text)
+        plot(rows, pages / "img" / "crossing.svg")
+        write_section(pages / "performance.md", "crossing", text)
 
 
 if __name__ == "__main__":
