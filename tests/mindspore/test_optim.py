@@ -185,3 +185,50 @@ def test_lists_trained_parameters_before_moving_statistics():
     names = "fc.weight fc.bias bn.gamma bn.beta bn.moving_mean bn.moving_variance global_step momentum "
     names += "moments.fc.weight moments.fc.bias moments.bn.gamma moments.bn.beta learning_rate"
     assert [p.name for p in train.get_parameters()] == names.split()
+
+
+@pytest.mark.parametrize(
+    ("groups", "wanted"),
+    [
+        ("[{'params': [a]}, {'params': [b], 'lr': 0.5}]", "learning_rate learning_rate_group_1 momentum moments.a"),
+        ("[{'params': [a], 'lr': 0.2}, {'params': [b]}]", "learning_rate_group_0 learning_rate momentum moments.a"),
+        ("[{'params': [a]}, {'params': [b], 'lr': [0.1]}]", "moments.b learning_rate learning_rate_group_1"),
+        (
+            "[{'params': [a]}, {'params': [b], 'lr': 0.5}, {'order_params': [b, a]}]",
+            "learning_rate_group_1 learning_rate momentum moments.b",
+        ),
+        (
+            "[{'params': [a], 'lr': [0.1]}, {'params': [b]}, {'order_params': [b, a]}]",
+            "moments.a learning_rate learning_rate_group_0",
+        ),
+    ],
+)
+def test_learning_rates_stand_where_mindspore_puts_them(groups, wanted):
+    a, b = (ms.Parameter(ms.Tensor([1.0]), name=n) for n in "ab")
+    optimizer = ms.nn.Momentum(eval(groups, {"a": a, "b": b}), 0.1, 0.9)
+    assert wanted in " ".join(p.name for p in optimizer.get_parameters())
+
+
+# MindSpore 2.10 on a CPU: one step from a = [1, 2] and gamma = [3] with a decay of 0.5, and in groups with 0.25 and 0.5
+DECAYS = {
+    "SGD": ([0.94, 1.89, 2.99], [0.965, 1.94, 2.84]),
+    "Momentum": ([0.94, 1.89, 2.99], [0.965, 1.94, 2.84]),
+    "Adagrad": ([0.91153485, 1.9038925, 2.9698489], [0.92580014, 1.9115348, 2.9018977]),
+    "Adam": ([0.90000004, 1.9, 2.9000003], [0.9000001, 1.9000001, 2.9]),
+    "RMSProp": ([0.9379826, 1.8911371, 2.989465], [0.9633553, 1.9379827, 2.851187]),
+}
+
+
+@pytest.mark.parametrize("name", DECAYS)
+def test_decays_alike_whatever_the_loss_scale_is(name):
+    def stepped(scale, grouped):
+        a, gamma = ms.Parameter(ms.Tensor([1.0, 2.0]), name="a"), ms.Parameter(ms.Tensor([3.0]), name="gamma")
+        params = [{"params": [a], "weight_decay": 0.25}, {"params": [gamma]}] if grouped else [a, gamma]
+        more = {"momentum": 0.0} if name == "Momentum" else {}
+        optimizer = getattr(ms.nn, name)(params, learning_rate=0.1, weight_decay=0.5, loss_scale=scale, **more)
+        optimizer((ms.Tensor([0.1, 0.1]) * scale, ms.Tensor([0.1]) * scale))
+        return [*a.asnumpy(), *gamma.asnumpy()]
+
+    for scale in (1.0, 8.0):
+        for grouped in (False, True):
+            np.testing.assert_allclose(stepped(scale, grouped), DECAYS[name][grouped], rtol=2e-7)

@@ -4,7 +4,15 @@ import math
 from typing import Any
 
 from evergraph.errors import UsageError
-from evergraph.mindspore.nn.optim.optimizer import Optimizer, by_rate, checked_share, foreach, number, tensors
+from evergraph.mindspore.nn.optim.optimizer import (
+    Optimizer,
+    by_rate,
+    checked_share,
+    foreach,
+    number,
+    single,
+    tensors,
+)
 
 __all__ = ["Adam", "AdamWeightDecay", "Lamb"]
 
@@ -33,7 +41,7 @@ class Adam(Optimizer):
         checked_share(beta1=beta1, beta2=beta2)
         if use_nesterov and use_amsgrad:
             raise UsageError("use_nesterov and use_amsgrad exclude each other", where="Adam")
-        self.beta1, self.beta2, self.eps = beta1, beta2, eps
+        self.beta1, self.beta2, self.eps = single(beta1), single(beta2), eps
         self.use_nesterov, self.use_amsgrad = use_nesterov, use_amsgrad
         self.beta1_power, self.beta2_power = number("beta1_power", 1), number("beta2_power", 1)
         self.moment1, self.moment2 = self.state("moment1"), self.state("moment2")
@@ -76,7 +84,7 @@ class AdamWeightDecay(Optimizer):
     ) -> None:
         super().__init__(learning_rate, params, weight_decay)
         checked_share(beta1=beta1, beta2=beta2)
-        self.beta1, self.beta2, self.eps = beta1, beta2, eps
+        self.beta1, self.beta2, self.eps = single(beta1), single(beta2), eps
         self.moments1, self.moments2 = self.state("adam_m"), self.state("adam_v")
 
     def update(self, weights: Any, gradients: Any, rates: Any, decays: Any) -> None:
@@ -108,7 +116,7 @@ class Lamb(Optimizer):
     ) -> None:
         super().__init__(learning_rate, params, weight_decay)
         checked_share(beta1=beta1, beta2=beta2)
-        self.beta1, self.beta2, self.eps = beta1, beta2, eps
+        self.beta1, self.beta2, self.eps = single(beta1), single(beta2), eps
         self.moments1, self.moments2 = self.state("lamb_m"), self.state("lamb_v")
 
     def update(self, weights: Any, gradients: Any, rates: Any, decays: Any) -> None:

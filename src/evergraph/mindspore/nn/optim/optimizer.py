@@ -44,6 +44,18 @@ class _ListedRate(LearningRateSchedule):
         return wrap(held._torch.detach()[step])
 
 
+class _ConstantRate(LearningRateSchedule):
+    """The same learning rate at every step, beside groups whose rates change."""
+
+    def __init__(self, rate: Parameter) -> None:
+        super().__init__(auto_prefix=False)
+        self.learning_rate = rate
+
+    def construct(self, global_step: Any) -> Tensor:
+        """The rate."""
+        return wrap(self.learning_rate._torch.detach())
+
+
 class Optimizer(Cell):
     """Updates Parameters from their gradients.
 
@@ -107,17 +119,19 @@ class Optimizer(Cell):
         return rows
 
     def _own_rates(self, learning_rate: Any, rows: Sequence[tuple[Parameter, Any, Any]], groups: list[Any]) -> None:
-        """Make the learning rates' parameters: each group's own, then everybody else's."""
+        """Make the learning rates' parameters in the order of the Parameters that they serve.
+
+        Where a group's rate changes from step to step, all stand behind the optimizer's state, as in MindSpore.
+        """
         rates: dict[int | None, Any] = {}
-        for number in dict.fromkeys(number for _, number, _ in rows if number is not None):
-            name = f"learning_rate_group_{number}"
-            rates[number] = self._rate(groups[number]["lr"], name)
-            setattr(self, name, rates[number])
-        self.dynamic_lr = False
-        if not self.is_group or any(number is None for _, number, _ in rows):
-            rates[None] = self._rate(learning_rate, "learning_rate")
-            self.learning_rate = rates[None]
+        for number in dict.fromkeys(number for _, number, _ in rows):
+            name = "learning_rate" if number is None else f"learning_rate_group_{number}"
+            rates[number] = self._rate(learning_rate if number is None else groups[number]["lr"], name)
         self.dynamic_lr = any(not isinstance(r, Parameter) for r in rates.values())
+        for number, rate in rates.items():
+            held = _ConstantRate(rate) if self.dynamic_lr and isinstance(rate, Parameter) else rate
+            rates[number] = held
+            setattr(self, "learning_rate" if number is None else f"learning_rate_group_{number}", held)
         self.is_group_lr = any(number is not None for number in rates)
         self.__dict__["_rates"] = [rates[number] for _, number, _ in rows]
 
@@ -168,7 +182,9 @@ class Optimizer(Cell):
             rates = self._rates_now()
             decays = [float(d if isinstance(d, (int, float)) else d(self.global_step)) for d in self._decays]
             if self.decays_by_gradient and any(decays):
-                given = [g.add(p, alpha=d) if d else g for g, p, d in zip(given, self._weights, decays, strict=True)]
+                # MindSpore scales the decay up as the loss is, and both down again
+                shares = [d * self.loss_scale for d in decays]
+                given = [g.add(p, alpha=d) if d else g for g, p, d in zip(given, self._weights, shares, strict=True)]
             if self.loss_scale != 1:
                 given = foreach._foreach_mul(given, 1 / self.loss_scale)
             given = [g if g.dtype == p.dtype else g.to(p.dtype) for g, p in zip(given, self._weights, strict=True)]
@@ -221,6 +237,11 @@ def by_rate(run: Callable[..., None], rates: list[float], *columns: Sequence[Any
 def number(name: str, value: Any) -> Parameter:
     """A 0-d Float32 Parameter."""
     return Parameter(Tensor(float(value), mstype.float32), name=name)
+
+
+def single(value: float) -> float:
+    """The nearest number of single precision: MindSpore's optimizers hold their settings so."""
+    return float(np.float32(value))
 
 
 def checked_share(**named: float) -> None:
