@@ -1,0 +1,109 @@
+"""Layers, cells and samplers of gluon.contrib against MXNet 1.9.1."""
+
+import numpy as np
+import pytest
+
+import evergraph.mxnet as mx
+from evergraph.mxnet.gluon.contrib import cnn, data, rnn
+
+# options; then the sum of the outputs and their shape, as MXNet 1.9.1 gave them
+BENT = [
+    ("DeformableConvolution", {}, 1.15, (2, 4, 5, 5)),
+    ("DeformableConvolution", {"use_bias": False, "offset_use_bias": False, "strides": 2}, 0.76, (2, 4, 3, 3)),
+    ("DeformableConvolution", {"activation": "relu", "num_deformable_group": 2, "in_channels": 4}, 25.35, (2, 4, 5, 5)),
+    ("ModulatedDeformableConvolution", {}, 2.52, (2, 4, 5, 5)),
+    ("ModulatedDeformableConvolution", {"use_bias": False, "offset_use_bias": False, "strides": 2}, 0.28, (2, 4, 3, 3)),
+    (
+        "ModulatedDeformableConvolution",
+        {"activation": "relu", "num_deformable_group": 2, "in_channels": 4},
+        25.64,
+        (2, 4, 5, 5),
+    ),
+]
+PROJECTED = [0.0856, -0.2296, 0.1241, -0.0059, -0.0223, 0.0953, 0.1029, -0.2062, 0.2002]
+PROJECTED += [0.0053, -0.0125, 0.0446, -0.0405, 0.0776, 0.0198, 0.0102, 0.0071, -0.0370]
+
+
+def fill(block, scale):
+    for name, each in sorted(block.collect_params().items()):
+        values = np.random.RandomState(sum(map(ord, name))).randn(*each.shape)
+        each.set_data(mx.nd.array(values * scale))
+
+
+@pytest.mark.parametrize(("kind", "options", "total", "shape"), BENT, ids=[f"{c[0]}-{i}" for i, c in enumerate(BENT)])
+def test_bent_windows_give_the_releases_values(kind, options, total, shape):
+    layer = getattr(cnn, kind)(4, kernel_size=(3, 3), prefix="d_", **options)
+    layer.initialize()
+    x = mx.nd.array(np.random.RandomState(0).randn(2, 4, 7, 7))
+    layer(x)
+    fill(layer, 0.1)
+    found = layer(x)
+    assert found.shape == shape
+    assert float(found.asnumpy().sum()) == pytest.approx(total, abs=0.006)
+    layer.hybridize()
+    np.testing.assert_allclose(layer(x).asnumpy(), found.asnumpy(), rtol=1e-4, atol=1e-5)
+    biased = {n.removeprefix("d_") for n in layer.collect_params() if n.endswith("bias")}
+    assert biased == (set() if "use_bias" in options else {"deformable_conv_bias", "offset_bias"})
+
+
+def test_bent_windows_are_shown_and_named_as_the_release_does():
+    layer = cnn.DeformableConvolution(4, kernel_size=(3, 3), strides=2, use_bias=False, in_channels=4)
+    assert repr(layer) == "DeformableConvolution(4 -> 4, kernel_size=(3, 3), stride=(2, 2), bias=False)"
+    assert layer.prefix.startswith("deformable_conv")
+    assert cnn.ModulatedDeformableConvolution(4).prefix.startswith("modulated_deformable_conv")
+
+
+def inputs():
+    return mx.nd.array(np.random.RandomState(0).randn(2, 3, 4))
+
+
+def test_projected_memory_gives_the_releases_values():
+    cell = rnn.LSTMPCell(5, 3, prefix="p_", input_size=4)
+    cell.initialize()
+    fill(cell, 0.3)
+    outputs, states = cell.unroll(3, inputs(), merge_outputs=True)
+    np.testing.assert_allclose(outputs.asnumpy().ravel(), PROJECTED, atol=6e-5)
+    assert [s.shape for s in states] == [(2, 3), (2, 5)]
+    assert repr(cell) == "LSTMPCell(4 -> 20 -> 3)"
+    names = cell.unroll(1, mx.sym.var("d"), merge_outputs=True)[0].get_internals().list_outputs()
+    assert {"p_t0_slice_output3", "p_t0_hidden_output", "p_t0_out_output", "p_h2r_weight"} <= set(names)
+
+
+def dropped(*rates):
+    base = mx.gluon.rnn.LSTMCell(5, prefix="l_", input_size=4)
+    cell = rnn.VariationalDropoutCell(base, *rates)
+    cell.initialize()
+    fill(cell, 0.3)
+    return cell
+
+
+def test_one_dropout_serves_a_whole_sequence():
+    cell = dropped(0.3, 0.3, 0.3)
+    assert repr(cell) == "VariationalDropoutCell(p_out = 0.3, p_state = 0.3)"
+    assert cell.prefix == "l_vardrop"
+    plain = cell.unroll(3, inputs(), merge_outputs=True)[0]
+    assert float(plain.asnumpy().sum()) == pytest.approx(4.8798, abs=1e-3)
+    for rates in ((0.0, 0.5, 0.5), (0.5, 0.0, 0.5)):
+        cell = dropped(*rates)
+        patterns = set()
+        for _ in range(4):
+            with mx.autograd.record():
+                outputs, _ = cell.unroll(3, inputs(), merge_outputs=True)
+            left_out = outputs.asnumpy() == 0
+            assert (left_out == left_out[:, :1]).all()
+            patterns.add(left_out.tobytes())
+        assert len(patterns) > 1
+    assert len(dropped(0.5, 0.0, 0.5).unroll(3, inputs(), merge_outputs=False)[0]) == 3
+
+
+def test_rejects_dropout_of_states_of_cells_in_both_directions():
+    cells = [mx.gluon.rnn.LSTMCell(5) for _ in range(2)]
+    with pytest.raises(AssertionError, match="doesn't support variational state dropout"):
+        rnn.VariationalDropoutCell(mx.gluon.rnn.BidirectionalCell(*cells), 0, 0.5)
+
+
+def test_samples_at_a_distance():
+    assert list(data.IntervalSampler(7, 3)) == [0, 3, 6, 1, 4, 2, 5]
+    assert list(data.IntervalSampler(7, 3, rollover=False)) == [0, 3, 6]
+    with pytest.raises(AssertionError, match="must be <= length"):
+        data.IntervalSampler(2, 3)
