@@ -1,5 +1,7 @@
 """Layers, cells and samplers of gluon.contrib against MXNet 1.9.1."""
 
+import hashlib
+
 import numpy as np
 import pytest
 
@@ -22,6 +24,19 @@ BENT = [
 ]
 PROJECTED = [0.0856, -0.2296, 0.1241, -0.0059, -0.0223, 0.0953, 0.1029, -0.2062, 0.2002]
 PROJECTED += [0.0053, -0.0125, 0.0446, -0.0405, 0.0776, 0.0198, 0.0102, 0.0071, -0.0370]
+
+# SHA-256 of the unrolled graph's JSON, and the sum of the outputs' sizes, as MXNet 1.9.1 gave them
+CONVOLVED = {
+    "1RNN": ("851821577878eef6ca4b917ba2e7fbf9cd517af34df479d28c385a4fd1f2a544", 42.647),
+    "1LSTM": ("c029dceb48be3b83ad0dab1cd83ab1a63fd60614bd32b99c3da034d378318ba4", 12.784),
+    "1GRU": ("88b0b3f63dde66f213e34ae884aeab59c1afdc8254925f3fc6be081908fc6093", 20.051),
+    "2RNN": ("5867e06f284a43bc2844e3f7187baef459646e32635fe58b6ae23cc2abeacc8d", 238.396),
+    "2LSTM": ("11e4ccd7a16408e76036260406911e9340ec031dd2f9c8e4a73f7b505bd239f0", 60.022),
+    "2GRU": ("b48c296ca919693c49e80f605548efa07717c035d08365acadb282c908b99d97", 104.206),
+    "3RNN": ("0c767f42b02b57bc9c0db699732c63e30e5d2814049d97a7b5134acf6fe9bc4a", 1095.703),
+    "3LSTM": ("5a5ebfe82d4bb48a997315a1c68ab4d2f80f2c6f1396927482a585c2bdf5480d", 264.739),
+    "3GRU": ("1b7df00ea5ca90cdf01dc30afbb70d759672543f8575c002f439b4e2eaf29d0b", 521.235),
+}
 
 
 def fill(block, scale):
@@ -107,3 +122,29 @@ def test_samples_at_a_distance():
     assert list(data.IntervalSampler(7, 3, rollover=False)) == [0, 3, 6]
     with pytest.raises(AssertionError, match="must be <= length"):
         data.IntervalSampler(2, 3)
+
+
+@pytest.mark.parametrize("name", CONVOLVED)
+def test_cells_of_convolutions_have_the_releases_graphs_and_values(name):
+    rank, kind, space = int(name[0]), f"Conv{name[0]}D{name[1:]}Cell", (6, 5, 4)[: int(name[0])]
+    with mx.name.NameManager():
+        cell = getattr(rnn, kind)((2, *space), 3, (3,) * rank, (3,) * rank, i2h_pad=(1,) * rank, prefix="c_")
+        states = [mx.sym.var(f"s{i}") for i in range(len(cell.state_info()))]
+        outputs, after = cell.unroll(2, [mx.sym.var("x0"), mx.sym.var("x1")], begin_state=states)
+        text = mx.sym.Group([*outputs, *after]).tojson()
+    graph, total = CONVOLVED[name]
+    assert hashlib.sha256(text.encode()).hexdigest() == graph
+    cell.initialize()
+    fill(cell, 0.3)
+    steps = [mx.nd.array(np.random.RandomState(i).randn(2, 2, *space)) for i in range(2)]
+    outputs, _ = cell.unroll(2, steps)
+    assert sum(np.abs(o.asnumpy()).sum() for o in outputs) == pytest.approx(total, rel=1e-4)
+
+
+def test_cells_of_convolutions_are_shown_and_keep_their_states_size():
+    cell = rnn.Conv2DLSTMCell((2, 6, 5), 3, 3, 3)
+    assert repr(cell) == "Conv2DLSTMCell(2 -> 12, tanh, NCHW)"
+    assert cell.state_info(2) == [{"shape": (2, 3, 4, 3), "__layout__": "NCHW"}] * 2
+    assert cell.prefix.startswith("conv_lstm")
+    with pytest.raises(AssertionError, match="Only support odd number"):
+        rnn.Conv1DGRUCell((2, 6), 3, 3, 2)

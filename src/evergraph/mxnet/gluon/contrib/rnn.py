@@ -2,12 +2,35 @@
 
 from typing import Any
 
+from evergraph.mxnet.gluon.contrib.conv_rnn import (
+    Conv1DGRUCell,
+    Conv1DLSTMCell,
+    Conv1DRNNCell,
+    Conv2DGRUCell,
+    Conv2DLSTMCell,
+    Conv2DRNNCell,
+    Conv3DGRUCell,
+    Conv3DLSTMCell,
+    Conv3DRNNCell,
+)
 from evergraph.mxnet.gluon.errors import ParameterFitError
 from evergraph.mxnet.gluon.rnn.combined import BidirectionalCell, ModifierCell, SequentialRNNCell
 from evergraph.mxnet.gluon.rnn.rnn_cell import HybridRecurrentCell
 from evergraph.mxnet.gluon.rnn.sequences import begin_states, formatted, masked
 
-__all__ = ["LSTMPCell", "VariationalDropoutCell"]
+__all__ = [
+    "Conv1DGRUCell",
+    "Conv1DLSTMCell",
+    "Conv1DRNNCell",
+    "Conv2DGRUCell",
+    "Conv2DLSTMCell",
+    "Conv2DRNNCell",
+    "Conv3DGRUCell",
+    "Conv3DLSTMCell",
+    "Conv3DRNNCell",
+    "LSTMPCell",
+    "VariationalDropoutCell",
+]
 
 
 class LSTMPCell(HybridRecurrentCell):
