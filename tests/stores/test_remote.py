@@ -182,6 +182,16 @@ def test_rejects_an_object_that_is_not_there(objects):
     assert "loopbacksecret" not in str(caught.value)
 
 
+@pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")
+def test_a_bucket_alone_is_a_folder(bucket):
+    import s3fs
+
+    s3fs.S3FileSystem().makedirs("alone", exist_ok=True)
+    eg.save({"arg:w": np.ones(3, "f4")}, "s3://alone/net.params")
+    for uri in ("s3://alone", "s3://alone/"):
+        assert eg.open(uri)["arg:w"].shape == (3,)
+
+
 def test_memory_is_a_store(params):
     eg.save({"arg:w": np.ones(3, "f4")}, "memory://folder/a.params")
     assert eg.open("memory://folder/a.params")["arg:w"].shape == (3,)

@@ -16,6 +16,8 @@ from evergraph.stores import Location, list_folder, locate, open_source
 
 __all__ = ["open_checkpoint"]
 
+_BUCKETS = ("s3", "gs", "azure")
+
 
 def open_checkpoint(uri: object, form: str | None = None, **options: Any) -> Checkpoint:
     """The checkpoint that a URI means.
@@ -84,8 +86,10 @@ def _pair(location: Location, options: dict[str, Any]) -> Checkpoint:
 
 
 def _is_folder(location: Location) -> bool:
-    # remote stores have no folders of their own: a slash at the end says that one is meant
-    return os.path.isdir(location.name) if location.is_local else location.uri.endswith("/")
+    # remote stores have no folders of their own: a slash at the end says that one is meant, or a bucket alone
+    if location.is_local:
+        return os.path.isdir(location.name)
+    return location.uri.endswith("/") or (location.protocol in _BUCKETS and not location.name.strip("/"))
 
 
 def _folder(location: Location) -> Bundle:

@@ -229,7 +229,9 @@ def remote_sink(location: Location, total: int | None) -> Sink:
     """
     protocol = PROTOCOLS[location.protocol]
     if not protocol.writable:
-        raise StoreError(f"{location.protocol}:// cannot be written to", where=location.shown)
+        raise StoreError(
+            f"{location.protocol}:// cannot be written to", where=location.shown, fix="write a file, and upload it"
+        )
     return (_RenamedSink if protocol.renames else _RemoteSink)(location, total)
 
 
