@@ -51,10 +51,17 @@ def test_older_homes_lead_to_the_same_functions():
     import mxnet.gluon.block
     import mxnet.gluon.nn.basic_layers
     import mxnet.gluon.rnn.rnn_cell
+    import mxnet.ndarray.ndarray
+    import mxnet.symbol.symbol
 
     assert mxnet.gluon.block.HybridBlock is mx.gluon.HybridBlock
     assert mxnet.gluon.nn.basic_layers.Sequential is mx.gluon.nn.Sequential
     assert mxnet.gluon.rnn.rnn_cell.BidirectionalCell is mx.gluon.rnn.BidirectionalCell
+    assert mxnet.ndarray.ndarray.array is mx.nd.array
+    assert mxnet.ndarray.ndarray._DTYPE_NP_TO_MX is mx.nd._DTYPE_NP_TO_MX
+    assert mxnet.symbol.symbol.var is mx.sym.var
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        mxnet.symbol.symbol.nothing  # noqa: B018
 
 
 def test_says_what_takes_onnxs_place():

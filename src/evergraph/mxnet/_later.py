@@ -23,7 +23,7 @@ def later(module: str, *homes: str, names: Sequence[str] | None = None) -> Calla
         if not name.startswith("__") and (names is None or name in names):
             for home in homes:
                 found = importlib.import_module(home)
-                if name in (getattr(found, "__all__", ()) or vars(found)):
+                if name in getattr(found, "__all__", ()) or name in vars(found):
                     return getattr(found, name)
         raise AttributeError(f"module {module!r} has no attribute {name!r}")
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from evergraph.errors import ShapeError, UsageError
+from evergraph.mxnet._later import later
 from evergraph.mxnet._state import STATE
 from evergraph.mxnet.base import integer_types
 from evergraph.mxnet.context import Context
@@ -24,6 +25,8 @@ from evergraph.ops.families.array.reshape import reshaped
 from evergraph.ops.sparse import dense_value
 
 __all__ = ["NDArray", "torch_type"]
+
+__getattr__ = later(__name__, "evergraph.mxnet.ndarray")
 
 # shapes without codes, with which `reshape` need not look at the array's own
 _PLAIN_SHAPES: set[tuple[Any, ...]] = set()

@@ -8,6 +8,7 @@ import numpy as np
 
 from evergraph.errors import EvergraphError, GraphError, UsageError, collect, printable
 from evergraph.graph import Graph, parse, to_json
+from evergraph.mxnet._later import later
 from evergraph.mxnet._state import STATE
 from evergraph.mxnet.base import NotImplementedForSymbol
 from evergraph.mxnet.ndarray.types import numpy_type
@@ -21,6 +22,8 @@ from evergraph.stores import commit, open_source
 from evergraph.tensors import dtype as element_type
 
 __all__ = ["Group", "Symbol", "SymbolBase", "fromjson", "load", "load_json", "loads"]
+
+__getattr__ = later(__name__, "evergraph.mxnet.symbol")
 
 
 class _NameError(GraphError, ValueError):
