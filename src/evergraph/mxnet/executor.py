@@ -450,7 +450,7 @@ def simple_bind(
         ctx: its device.
         grad_req: "write", "add" or "null": one for all, in order, or by name.
         type_dict: element types by name; the others follow, or are float32.
-        stype_dict: storage by name.
+        stype_dict: storage by name, before what the variables themselves ask for.
         group2ctx: context of each `ctx_group`.
         shared_arg_names: arguments that are taken from `shared_exec`, where it has them in the same shape.
         shared_exec: an executor whose arrays are shared.
@@ -474,7 +474,7 @@ def simple_bind(
     given = {n: str(element_type(np.dtype(t) if not isinstance(t, str) else t)) for n, t in (type_dict or {}).items()}
     kinds = infer_types(graph, given, default="float32")
     requests = _requests(names.arguments, grad_req)
-    stored = dict(stype_dict or {})
+    stored = {**_storage(graph), **(stype_dict or {})}
     make = _Maker(ctx, group2ctx or {}, graph, stored, shared_exec, set(shared_arg_names or ()), shared_buffer)
     places = [i for i in names.nodes if i not in names.states]
     arguments = [make.argument(i, found.of(i), kinds.of(i)) for i in places]
@@ -541,6 +541,15 @@ class _Maker:
         """The array of an auxiliary state."""
         old = self._states.get(self._graph.nodes[index].name)
         return old if old is not None and tuple(old.shape) == tuple(shape) else self._new(index, shape, kind)
+
+
+_STORAGE = {"1": "row_sparse", "2": "csr"}
+
+
+def _storage(graph: Any) -> dict[str, str]:
+    """The storage that variables ask for, where it is sparse."""
+    asked = {n.name: n.attrs.get("__storage_type__", "") for n in graph.nodes if n.is_variable}
+    return {name: _STORAGE[kind] for name, kind in asked.items() if kind in _STORAGE}
 
 
 def _sparse_gradients(graph: Any) -> set[str]:

@@ -1,5 +1,6 @@
 """`mx.kv`: where the gradients of several devices meet, and weights are handed out."""
 
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
@@ -381,7 +382,7 @@ def for_devices(kvstore: Any, devices: int, arg_params: Mapping[str, Any]) -> tu
         return None, False
     if isinstance(kvstore, str):
         store = create(kvstore)
-        largest = max((p.size for p in arg_params.values()), default=0)
+        largest = max((math.prod(p.shape) for p in arg_params.values()), default=0)
         on_store = on_store and not (kvstore == "local" and largest > 1024 * 1024 * 16)
     elif isinstance(kvstore, KVStoreBase):
         store = kvstore
@@ -410,5 +411,6 @@ def exchange(store: Any, name: str, weights: Any, grads: Any, place: int, on_sto
     if grads[0].stype == weights[0].stype == "default":
         store.pushpull(name, grads, out=out, priority=-place)
     else:
+        # as in MXNet, row_sparse weights are not pulled here: `prepare` pulls the rows that a batch needs
         store.push(name, grads, priority=-place)
-        store.pull(name, out=out, priority=-place, ignore_sparse=False)
+        store.pull(name, out=out, priority=-place)
