@@ -194,3 +194,14 @@ def test_initializers_spread_as_defined(name, spread):
 def test_rejects_an_unknown_initializer():
     with pytest.raises(UsageError, match="no initializer"):
         initializer("nothing", (2,))
+
+
+def test_mint_has_the_functions_arguments_and_answers_of_torch():
+    x = Tensor([[1.0, 3.0], [2.0, 0.0]])
+    assert ms.mint.max(x).asnumpy() == 3
+    values, places = ms.mint.max(x, dim=1)
+    assert values.asnumpy().tolist() == [3, 2]
+    assert places.asnumpy().tolist() == [1, 0]
+    assert ms.mint.sum(x, dim=(0, 1), dtype=ms.float64).dtype == ms.float64
+    with pytest.raises(AttributeError):
+        ms.mint.no_such_function  # noqa: B018

@@ -19,13 +19,13 @@ _MODULES = {
         "common",
         "context",
         "dataset",
+        "mint",
         "nn",
         "ops",
         "serialization",
         "train",
     )
 }
-_MODULES["mint"] = "ops"
 """Name of `ms` -> module of this package."""
 
 _NAMES = {
