@@ -177,7 +177,7 @@ def train():
 
 def saving(folder, pairs, quick, busy):
     """Seconds of an epoch alone, and of one at whose beginning a save of 500 MB starts in the background."""
-    layers, size = (30, 128 * 14) if not quick else (6, 128 * 14)
+    layers, size = (30, 128 * 10) if not quick else (6, 128 * 10)
     process = Peer(sys.executable, 2)
     process(BEGIN.format(clock="perf_counter"))
     process(SAVING.format(layers=layers, size=size, prefix=str(folder / "behind"), epochs=2 * pairs + 2))
@@ -293,7 +293,7 @@ def main():
     parser.add_argument("--only", nargs="*", default=PARTS, choices=PARTS)
     parser.add_argument("--merge", action="store_true", help="keep what an earlier run found of other parts")
     parser.add_argument("--threads", nargs="*", type=int, default=[1, 2])
-    parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--turns", type=int, default=4)
     parser.add_argument("--busy", action="store_true", help="the fastest epoch counts; one thread: its processor time")
     parser.add_argument("--quick", action="store_true", help="few turns, and a save of 100 MB")
     parser.add_argument("--folder", type=Path, default=Path("bench-training"))
@@ -316,7 +316,7 @@ def main():
     if "records" in args.only:
         note("records", records(args.folder, turns, args.busy))
     if "saving" in args.only:
-        note("saving", saving(args.folder, 3, args.quick, args.busy))
+        note("saving", saving(args.folder, 2, args.quick, args.busy))
     print(page(results))
     if args.write:
         where = ROOT / "docs" / "performance.md"
