@@ -337,3 +337,18 @@ def test_cuts_large_values_where_mindspore_cut_them_with_a_limit_of_1024_bytes(
     held = eg.open(path)["big"]
     assert list(held.details["mindspore-ckpt"]["pieces"] if len(sizes) > 1 else [held.blob.nbytes]) == sizes
     assert ms.load_checkpoint(path)["big"].asnumpy().tobytes() == value.asnumpy().tobytes()
+
+
+@pytest.mark.parametrize(
+    ("error", "given"),
+    [
+        (TypeError, {"file_path": None}),
+        (ValueError, {"file_path": "nowhere.ckpt"}),
+        (TypeError, {"file_path": "a.ckpt", "processes_num": "two"}),
+        (ValueError, {"file_path": "a.ckpt", "processes_num": 0}),
+    ],
+    ids=["no path", "no such file", "processes as a text", "no process"],
+)
+def test_conversions_refuse_what_mindspore_refuses(error, given):
+    with pytest.raises(error):
+        ms.ckpt_to_safetensors(**given)

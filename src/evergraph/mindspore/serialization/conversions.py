@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from evergraph.errors import printable
-from evergraph.mindspore.serialization.problems import WrongValueError
+from evergraph.mindspore.serialization.problems import WrongTypeError, WrongValueError
 from evergraph.mindspore.serialization.reading import load_checkpoint
 from evergraph.mindspore.serialization.saving import save_checkpoint
 
@@ -18,7 +18,7 @@ def ckpt_to_safetensors(
     save_path: str | None = None,
     name_map: Mapping[str, str] | None = None,
     file_name_regex: str | None = None,
-    processes_num: int = 1,  # noqa: ARG001 - MindSpore's signature
+    processes_num: int = 1,
 ) -> None:
     """A `.ckpt` file, or those below the `rank_*` folders of a folder, as safetensors files.
 
@@ -27,11 +27,13 @@ def ckpt_to_safetensors(
         save_path: folder of the results; beside the sources where not given.
         name_map: old name -> new name.
         file_name_regex: which files of a folder.
-        processes_num: kept for MindSpore's signature.
+        processes_num: at least 1; one process converts them all.
 
     Raises:
+        TypeError: `file_path` is no string, `processes_num` no whole number.
         ValueError: a path that does not fit; texts, which safetensors files cannot hold.
     """
+    _check_kinds(file_path, processes_num)
     _convert(file_path, save_path, name_map, file_name_regex, "ckpt", "safetensors")
 
 
@@ -40,10 +42,20 @@ def safetensors_to_ckpt(
     save_path: str | None = None,
     name_map: Mapping[str, str] | None = None,
     file_name_regex: str | None = None,
-    processes_num: int = 1,  # noqa: ARG001 - MindSpore's signature
+    processes_num: int = 1,
 ) -> None:
     """A safetensors file, or those of a folder, as `.ckpt` files; see `ckpt_to_safetensors`."""
+    _check_kinds(file_path, processes_num)
     _convert(file_path, save_path, name_map, file_name_regex, "safetensors", "ckpt")
+
+
+def _check_kinds(path: Any, processes: Any) -> None:
+    if path is None:
+        raise WrongTypeError("file_path is a string", found="None")
+    if not isinstance(processes, int):
+        raise WrongTypeError("processes_num is a whole number", found=type(processes).__name__)
+    if processes < 1:
+        raise WrongValueError("processes_num is at least 1", found=processes)
 
 
 def _convert(path: Any, folder: Any, name_map: Any, pattern: Any, old: str, new: str) -> None:
