@@ -274,7 +274,8 @@ class Module(BaseModule):
         self._exec_group.set_params(self._arg_params, self._aux_params, allow_extra=allow_extra)
 
     def _check(self, arg_params: Any, aux_params: Any, allow_missing: bool, allow_extra: bool) -> None:
-        wrong = []
+        wrong, passed_over = [], []
+        known, left_off = self._inputs(), self._symbol._left_off
         for what, mine, given in (
             ("argument", self._arg_params, arg_params),
             ("auxiliary state", self._aux_params, aux_params),
@@ -284,8 +285,10 @@ class Module(BaseModule):
             if not allow_missing:
                 wrong += [f"{what} {printable(n)} is not presented" for n in sorted(mine) if n not in given]
             for name, value in given.items():
-                if name not in mine:
-                    wrong += [] if allow_extra or name in self._inputs() else [f"{what} {printable(name)}: unknown"]
+                if name in left_off:
+                    passed_over.append(printable(name))
+                elif name not in mine:
+                    wrong += [] if allow_extra or name in known else [f"{what} {printable(name)}: unknown"]
                 elif tuple(value.shape) != tuple(mine[name].shape):
                     shapes = f"{tuple(value.shape)} for {tuple(mine[name].shape)}"
                     wrong.append(f"{what} {printable(name)}: shape {shapes}")
@@ -295,6 +298,8 @@ class Module(BaseModule):
             wrong,
             fix="allow_missing=True initializes what is missing, allow_extra=True passes over what is too many",
         )
+        if passed_over:
+            self.logger.info("passed over parameters of layers that are left off: %s", ", ".join(passed_over))
 
     def _inputs(self) -> set[str]:
         return {*self._data_names, *self._label_names, *self._state_names}

@@ -16,6 +16,7 @@ __all__ = [
     "compose",
     "graph_of",
     "ordered",
+    "remember_whole",
     "replace_variables",
     "shown_attributes",
 ]
@@ -37,7 +38,7 @@ class SymbolNode:
         subgraphs: bodies of control flow.
     """
 
-    __slots__ = ("attrs", "inputs", "name", "op", "rest", "subgraphs", "version", "versions")
+    __slots__ = ("attrs", "inputs", "name", "op", "rest", "subgraphs", "version", "versions", "whole")
 
     def __init__(
         self,
@@ -52,6 +53,8 @@ class SymbolNode:
         # how often operators change a variable, and how often they had when each input was read
         self.version, self.versions = 0, [0] * len(self.inputs)
         self.rest: tuple[tuple[SymbolNode, ...], Mapping[str, Any]] = ((), {})
+        # names of all variables of the network that it was taken from: a checkpoint has them, a part of it may not
+        self.whole: frozenset[str] = frozenset()
 
     @property
     def is_variable(self) -> bool:
@@ -69,6 +72,13 @@ class SymbolNode:
 
 
 Entry: TypeAlias = tuple[SymbolNode, int]
+
+
+def remember_whole(nodes: Sequence[SymbolNode]) -> None:
+    """Let each node of a network know the names of all its variables."""
+    names = frozenset(n.name for n in nodes if n.is_variable)
+    for node in nodes:
+        node.whole = node.whole | names if node.whole else names
 
 
 def attribute_key(key: str) -> str:

@@ -13,7 +13,15 @@ from evergraph.mxnet._state import STATE
 from evergraph.mxnet.base import NotImplementedForSymbol
 from evergraph.mxnet.ndarray.types import numpy_type
 from evergraph.mxnet.symbol import nodes
-from evergraph.mxnet.symbol.nodes import Entry, SymbolNode, adopt, attribute_key, graph_of, shown_attributes
+from evergraph.mxnet.symbol.nodes import (
+    Entry,
+    SymbolNode,
+    adopt,
+    attribute_key,
+    graph_of,
+    remember_whole,
+    shown_attributes,
+)
 from evergraph.passes.shapes import Shapes, infer_shapes
 from evergraph.passes.signature import Signature, internals, signature
 from evergraph.passes.types import infer_types
@@ -88,6 +96,12 @@ class Symbol(SymbolBase):
         return self._known[1], self._known[2]
 
     @property
+    def _left_off(self) -> frozenset[str]:
+        """Names of the variables, beside its own, of the networks that its layers were taken from."""
+        made = self._made()[1]
+        return frozenset().union(*{n.whole for n in made}) - {n.name for n in made}
+
+    @property
     def _signature(self) -> Signature:
         return signature(self.graph)
 
@@ -140,6 +154,7 @@ class Symbol(SymbolBase):
     def get_internals(self) -> "Symbol":
         """Every output of every node, as a group."""
         graph, made = self._made()
+        remember_whole(made)
         return type(self)([(made[i], output) for _, (i, output, _) in internals(graph)])
 
     def get_children(self) -> "Symbol | None":
@@ -570,6 +585,7 @@ def loads(text: str) -> Symbol:
 def _adopted(graph: Graph) -> Symbol:
     found = upgrade(graph).graph
     entries, made = adopt(found)
+    remember_whole(made)
     symbol = Symbol(entries)
     if found.numpy_shapes == STATE.np_shape:
         symbol._known = ((_CHANGES[0], STATE.np_shape), found.replace(), made)
