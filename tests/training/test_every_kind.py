@@ -31,7 +31,8 @@ SETTINGS = {
     "dcasgd": {"momentum": 0.5},
     "rmsprop": {"centered": True},
 }
-KINDS = sorted(set(mx.optimizer.Optimizer.opt_registry) - {"test", "ccsgd", "groupadagrad"})
+# a worker may have met SVRG, whose optimizer is another one's shell, in a test before
+KINDS = sorted(set(mx.optimizer.Optimizer.opt_registry) - {"test", "ccsgd", "groupadagrad", "_svrgoptimizer"})
 
 
 @pytest.mark.parametrize("name", KINDS)
