@@ -18,27 +18,9 @@ import numpy as np
 
 from tests.mindspore.cells import CELLS, METHODS, OPERATORS, evaluated
 from tests.mindspore.fits import FITS, fitted
+from tests.mindspore.shards import piece, whole
 
 SHAPES = {"a.weight": (16, 8), "b.weight": (8, 16, 8), "c.bias": (16,)}
-
-
-def whole(name, shape):
-    """The values of a parameter, as the tests make them again."""
-    return (np.arange(np.prod(shape), dtype="float32") + len(name)).reshape(shape) / 7
-
-
-def piece(full, rank, layout):
-    """What a device holds, by NumPy's splitting alone."""
-    devices, place, left = layout["dev_matrix"], [], rank
-    for size in reversed(devices):
-        left, rest = divmod(left, size)
-        place.append(rest)
-    for axis, m in enumerate(layout["tensor_map"]):
-        if m != -1:
-            full = np.split(full, devices[-1 - m], axis)[place[m]]
-    size, step = layout["opt_weight_shard_size"], layout["opt_weight_shard_step"]
-    full = np.split(full, size, 0)[rank // step % size] if size else full
-    return np.ascontiguousarray(full)
 
 
 def matrix(count):

@@ -10,6 +10,8 @@ import pytest
 
 import evergraph.mindspore as ms
 from tests.goldens import MINDSPORE
+from tests.mindspore import shards
+from tests.mindspore.shards import piece
 
 RECORDED = json.loads((MINDSPORE / "shards.json").read_text())
 SHAPES = {name: tuple(shape) for name, shape in RECORDED["shapes"].items()}
@@ -18,21 +20,7 @@ NAMED = pytest.mark.parametrize("number", range(len(CASES)), ids=[f"{i}" for i i
 
 
 def whole(name):
-    shape = SHAPES[name]
-    return (np.arange(np.prod(shape), dtype="float32") + len(name)).reshape(shape) / 7
-
-
-def piece(full, rank, layout):
-    """What a device holds, by NumPy's splitting alone."""
-    devices, place, left = layout["dev_matrix"], [], rank
-    for size in reversed(devices):
-        left, rest = divmod(left, size)
-        place.append(rest)
-    for axis, m in enumerate(layout["tensor_map"]):
-        if m != -1:
-            full = np.split(full, devices[-1 - m], axis)[place[m]]
-    size, step = layout["opt_weight_shard_size"], layout["opt_weight_shard_step"]
-    return np.ascontiguousarray(np.split(full, size, 0)[rank // step % size] if size else full)
+    return shards.whole(name, SHAPES[name])
 
 
 def strategy_file(path, layouts, stage=0):

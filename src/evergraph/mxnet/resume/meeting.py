@@ -1,5 +1,7 @@
 """What the processes of one training say to each other about saving; alone, a process talks to itself."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 from evergraph.errors import EvergraphError, printable
@@ -49,15 +51,8 @@ class Meeting:
         import torch.distributed as dist
 
         found: list[Any] = [None] * self.count
-        try:
+        with self._answered(", while a training state is saved or read"):
             dist.all_gather_object(found, value, group=self._groups[saving])
-        except RuntimeError as error:
-            raise MeetingError(
-                "another process of the training is gone, or does not answer, while a training state is saved or read",
-                where=f"process {self.rank} of {self.count}",
-                found=printable(str(error).partition("\n")[0], 300),
-                fix="look for the first error among the processes; the last whole state is untouched: start again",
-            ) from error
         return found
 
     def any(self, flag: bool) -> bool:
@@ -68,16 +63,22 @@ class Meeting:
         import torch.distributed as dist
 
         total = torch.tensor([int(flag)])
-        try:
+        with self._answered():
             dist.all_reduce(total, group=self._groups[0])
+        return bool(total[0])
+
+    @contextlib.contextmanager
+    def _answered(self, when: str = "") -> Iterator[None]:
+        """Says in the training's words that a process did not answer."""
+        try:
+            yield
         except RuntimeError as error:
             raise MeetingError(
-                "another process of the training is gone, or does not answer",
+                f"another process of the training is gone, or does not answer{when}",
                 where=f"process {self.rank} of {self.count}",
                 found=printable(str(error).partition("\n")[0], 300),
                 fix="look for the first error among the processes; the last whole state is untouched: start again",
             ) from error
-        return bool(total[0])
 
     def together(self, error: EvergraphError | None, *, saving: bool = False) -> None:
         """Raise in all processes what went wrong in one of them.

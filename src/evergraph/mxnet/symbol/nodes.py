@@ -77,8 +77,13 @@ Entry: TypeAlias = tuple[SymbolNode, int]
 def remember_whole(nodes: Sequence[SymbolNode]) -> None:
     """Let each node of a network know the names of all its variables."""
     names = frozenset(n.name for n in nodes if n.is_variable)
+    # nodes share their sets: each is joined once, and stands here so that no other gets its id
+    joined: dict[int, tuple[frozenset[str], frozenset[str]]] = {}
     for node in nodes:
-        node.whole = node.whole | names if node.whole else names
+        whole = node.whole
+        if id(whole) not in joined:
+            joined[id(whole)] = (whole, names if whole <= names else whole | names)
+        node.whole = joined[id(whole)][1]
 
 
 def attribute_key(key: str) -> str:

@@ -21,14 +21,10 @@ __all__ = [
 ]
 
 
-class _Row(RecurrentCell):
-    """Cells one after another."""
+class _Composite(RecurrentCell):
+    """Cells whose states stand one after another."""
 
     _children: dict[str, Any]
-
-    def add(self, cell: Any) -> None:
-        """Put a cell at the end."""
-        self.register_child(cell)
 
     def state_info(self, batch_size: int = 0) -> list[dict[str, Any]]:
         """Shape and layout of each state of all cells."""
@@ -36,11 +32,18 @@ class _Row(RecurrentCell):
 
     def begin_state(self, batch_size: int = 0, func: Any = nd.zeros, **kwargs: Any) -> list[Any]:
         """The first states of all cells."""
-        if self._modified:
-            raise AssertionError("the cell is part of a modifier cell: call that one")
+        self._refuse_modified()
         return [
             s for cell in self._children.values() for s in cell.begin_state(batch_size=batch_size, func=func, **kwargs)
         ]
+
+
+class _Row(_Composite):
+    """Cells one after another."""
+
+    def add(self, cell: Any) -> None:
+        """Put a cell at the end."""
+        self.register_child(cell)
 
     def _step(self, inputs: Any, states: Any) -> tuple[Any, list[Any]]:
         found, place = [], 0
@@ -193,8 +196,7 @@ class ModifierCell(HybridRecurrentCell):
 
     def begin_state(self, batch_size: int = 0, func: Any = sym.zeros, **kwargs: Any) -> list[Any]:
         """The other cell's first states."""
-        if self._modified:
-            raise AssertionError("the cell is part of a modifier cell: call that one")
+        self._refuse_modified()
         self.base_cell._modified = False
         try:
             return self.base_cell.begin_state(batch_size=batch_size, func=func, **kwargs)
@@ -283,7 +285,7 @@ class ResidualCell(ModifierCell):
         return [space.elemwise_add(a, b) for a, b in zip(outputs, inputs, strict=True)], states
 
 
-class BidirectionalCell(HybridRecurrentCell):
+class BidirectionalCell(_Composite, HybridRecurrentCell):
     """Two cells over a sequence, one from its end; their outputs are joined.
 
     Args:
@@ -293,8 +295,6 @@ class BidirectionalCell(HybridRecurrentCell):
         params: as other cells take them.
         output_prefix: stands before the outputs' names.
     """
-
-    _children: dict[str, Any]
 
     def __init__(
         self, l_cell: Any, r_cell: Any, prefix: str = "", params: Any = None, output_prefix: str = "bi_"
@@ -314,18 +314,6 @@ class BidirectionalCell(HybridRecurrentCell):
 
     def __repr__(self) -> str:
         return "{}(forward={!r}, backward={!r})".format(type(self).__name__, *self._children.values())
-
-    def state_info(self, batch_size: int = 0) -> list[dict[str, Any]]:
-        """Shape and layout of both cells' states."""
-        return [info for cell in self._children.values() for info in cell.state_info(batch_size)]
-
-    def begin_state(self, batch_size: int = 0, func: Any = nd.zeros, **kwargs: Any) -> list[Any]:
-        """Both cells' first states."""
-        if self._modified:
-            raise AssertionError("the cell is part of a modifier cell: call that one")
-        return [
-            s for cell in self._children.values() for s in cell.begin_state(batch_size=batch_size, func=func, **kwargs)
-        ]
 
     def unroll(
         self,

@@ -37,13 +37,16 @@ class RecurrentCell(Block):
         """
         raise NotImplementedError(f"{type(self).__name__} does not define state_info")
 
-    def begin_state(self, batch_size: int = 0, func: Any = nd.zeros, **kwargs: Any) -> list[Any]:
-        """The first states, made by `func(name=..., shape=..., **kwargs)`: zeros."""
+    def _refuse_modified(self) -> None:
         if self._modified:
             raise AssertionError(
                 "After applying modifier cells (e.g. ZoneoutCell) the base cell cannot be called directly. Call the "
                 "modifier cell instead."
             )
+
+    def begin_state(self, batch_size: int = 0, func: Any = nd.zeros, **kwargs: Any) -> list[Any]:
+        """The first states, made by `func(name=..., shape=..., **kwargs)`: zeros."""
+        self._refuse_modified()
         found = []
         for info in self.state_info(batch_size):
             self._init_counter += 1
