@@ -1,7 +1,8 @@
 """Runs graphs on PyTorch: plans, executors, modules and the inference accelerator."""
 
-import importlib
 from typing import TYPE_CHECKING, Any
+
+from evergraph._lazy import load
 
 if TYPE_CHECKING:
     from evergraph.engine.executor import Executor
@@ -27,7 +28,7 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     # the names come when they are asked for, so that importing the package loads no PyTorch
     if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
+        return getattr(load(_HOMES[name], "torch"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -11,6 +11,8 @@ Tensor(shape=[2], dtype=Int64, value= [2, 4])
 import importlib
 from typing import Any
 
+from evergraph import _lazy
+
 __version__ = "2.10.0"
 
 _MODULES = {
@@ -64,7 +66,7 @@ def __getattr__(name: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name == f"{__name__}.{module}":
             raise AttributeError(f"module 'evergraph.mindspore' has no attribute {name!r}") from error
-        raise
+        raise _lazy.missing(error, name, "torch") from error
     value = getattr(found, name) if name in _NAMES else found
     globals()[name] = value
     return value

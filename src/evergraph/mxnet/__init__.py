@@ -11,6 +11,7 @@ array([2., 2.], dtype=float32)
 import importlib
 from typing import Any
 
+from evergraph import _lazy
 from evergraph.mxnet import alias
 
 __version__ = "1.9.1"
@@ -102,7 +103,7 @@ def __getattr__(name: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name == f"{__name__}.{module}":
             raise AttributeError(f"module 'evergraph.mxnet' has no attribute {name!r}") from error
-        raise
+        raise _lazy.missing(error, name, "torch") from error
     value = found if name in _MODULES else getattr(found, name)
     globals()[name] = value
     return value
