@@ -8,7 +8,7 @@ from evergraph.stores import commit
 commits = importlib.import_module("evergraph.stores.commit")
 
 OLD, NEW = b"old" * 1000, b"new" * 900_000
-CALLS = ("open", "write", "fsync", "close", "replace", "fchmod", "fstat", "statvfs", "stat", "unlink", "listdir")
+CALLS = ("open", "writev", "fsync", "close", "replace", "fchmod", "fstat", "statvfs", "stat", "unlink", "listdir")
 
 
 class Faulty:
@@ -27,8 +27,9 @@ class Faulty:
             self.count += 1
             self.log.append(name)
             if self.count == self.fail_at or (self.keep_failing and self.count > self.fail_at > 0):
-                if self.short and name == "write":
-                    return real(args[0], bytes(args[1])[: max(len(args[1]) // 2, 1)])
+                if self.short and name == "writev":
+                    whole = b"".join(args[1])
+                    return real(args[0], [whole[: max(len(whole) // 2, 1)]])
                 if name == "close":  # the descriptor is gone even when close reports an error
                     real(*args)
                 raise OSError(self.error, os.strerror(self.error))

@@ -33,7 +33,7 @@ def number_of_calls(target, monkeypatch):
 
 def test_the_calls_of_a_commit_are_those_that_durability_needs(target, monkeypatch):
     log = number_of_calls(target, monkeypatch).log
-    assert log.index("fsync") > max(i for i, n in enumerate(log) if n == "write")
+    assert log.index("fsync") > max(i for i, n in enumerate(log) if n == "writev")
     assert log.index("replace") > log.index("fsync")
     assert log[log.index("replace") :].count("fsync") == 1, "the folder is synced after the rename"
 
@@ -80,7 +80,7 @@ def number_is_write(faulty, target):
         save(target)
     except StoreError:
         return False
-    return faulty.log[faulty.fail_at - 1] == "write"
+    return faulty.log[faulty.fail_at - 1] == "writev"
 
 
 KILLED = """

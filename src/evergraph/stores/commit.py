@@ -5,18 +5,22 @@ import os
 import secrets
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from evergraph.errors import StoreError
 from evergraph.stores.progress import advance
 from evergraph.stores.source import LocalSource, Source, human
 from evergraph.stores.uri import Location, locate
+from evergraph.stores.writeback import Writeback, free_behind, hold, wait_until_freed
 
 __all__ = ["Sink", "Transaction", "commit"]
 
 GATHER = 1 << 20
 """Small pieces are gathered up to this size before they are written."""
+
+MOST = 1000
+"""So many pieces at most are written by one call: systems take 1,024."""
 
 LARGEST = 1 << 26
 """No single write is larger: progress stays visible, and some file systems refuse more."""
@@ -32,34 +36,40 @@ class Sink(ABC):
 
     def __init__(self, location: Location, total: int | None = None) -> None:
         self.location, self.total, self.position = location, total, 0
-        # one buffer: pieces kept apart until they are joined cost two copies, and the heap's pages again and again
-        self._gathered = memoryview(bytearray(GATHER))
-        self._waiting = 0
+        self._waiting: list[Any] = []
+        self._gathered = 0
 
     def write(self, data: Any) -> None:
-        """Append bytes; large ones are written as they are, small ones gathered."""
-        view = memoryview(data).cast("B") if not isinstance(data, bytes) else data
-        size = len(view)
+        """Append bytes, which must not change before they are written; small pieces are gathered, not copied."""
+        if not isinstance(data, bytes):
+            data = memoryview(data)
+            if data.ndim != 1 or data.format != "B":
+                data = data.cast("B")
+        size = len(data)
         self.position += size
-        if size < GATHER:
-            if self._waiting + size > GATHER:
+        if size > LARGEST - GATHER:
+            self.flush()
+            view = memoryview(data)
+            for start in range(0, size, LARGEST):
+                self._put([view[start : start + LARGEST]], min(LARGEST, size - start))
+        elif size:
+            self._waiting.append(data)
+            self._gathered += size
+            if self._gathered >= GATHER or len(self._waiting) == MOST:
                 self.flush()
-            self._gathered[self._waiting : self._waiting + size] = view
-            self._waiting += size
-            return
-        self.flush()
-        for start in range(0, size, LARGEST):
-            self._put(view[start : start + LARGEST])
 
     def flush(self) -> None:
         """Write what was gathered."""
         if self._waiting:
-            waiting, self._waiting = self._waiting, 0
-            self._put(self._gathered[:waiting])
+            waiting, size, self._waiting, self._gathered = self._waiting, self._gathered, [], 0
+            self._put(waiting, size)
 
-    def _put(self, block: Any) -> None:
-        self._write(block)
-        advance("writing", len(block), self.total)
+    def _put(self, pieces: Sequence[Any], size: int) -> None:
+        self._write_all(pieces, size)
+        advance("writing", size, self.total)
+
+    def _write_all(self, pieces: Sequence[Any], size: int) -> None:
+        self._write(pieces[0] if len(pieces) == 1 else b"".join(pieces))
 
     @abstractmethod
     def _write(self, block: Any) -> None: ...
@@ -93,6 +103,7 @@ class _LocalSink(Sink):
         if os.path.isdir(self._path):
             raise StoreError("the target is a folder", where=location.shown, fix="give the name of a file in it")
         _remove_orphans(self._folder, base)
+        self._replaced = -1
         self._temporary = os.path.join(self._folder, f".{base[:180]}.{os.getpid()}.{secrets.token_hex(4)}{TEMPORARY}")
         flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
         with self._explained("the file cannot be created"):
@@ -104,6 +115,7 @@ class _LocalSink(Sink):
                 if mode is not None:
                     os.fchmod(self._descriptor, mode)
             self._require_room(total)
+            self._writeback, self._written = Writeback(self._descriptor, total), 0
         except BaseException:
             self.abandon()
             raise
@@ -112,10 +124,12 @@ class _LocalSink(Sink):
         if total is None or not hasattr(os, "statvfs"):
             return
         try:
-            found = os.statvfs(self._folder)
+            free = self._room()
+            if total > free:
+                wait_until_freed()  # what an earlier save gives back counts
+                free = self._room()
         except OSError:
             return  # an early word only: a full disk is told by the write itself
-        free = found.f_bavail * found.f_frsize
         if total > free:
             raise StoreError(
                 "the disk has no room for this file",
@@ -124,6 +138,10 @@ class _LocalSink(Sink):
                 found=f"{human(free)} free",
                 fix="free some space or save elsewhere; nothing was changed",
             )
+
+    def _room(self) -> int:
+        found = os.statvfs(self._folder)
+        return found.f_bavail * found.f_frsize
 
     @contextlib.contextmanager
     def _explained(self, what: str) -> Iterator[None]:
@@ -139,10 +157,17 @@ class _LocalSink(Sink):
             raise found from error
 
     def _write(self, block: Any) -> None:
-        view = memoryview(block)
+        self._write_all([block], len(block))
+
+    def _write_all(self, pieces: Sequence[Any], size: int) -> None:
         with self._explained("the file cannot be written"):
-            while view:
-                view = view[os.write(self._descriptor, view) :]
+            done = os.writev(self._descriptor, pieces)
+            self._written += done
+            while done < size:
+                pieces, size = _behind(pieces, done), size - done
+                done = os.writev(self._descriptor, pieces)
+                self._written += done
+            self._writeback.reached(self._written)
 
     def settle(self) -> None:
         self.flush()
@@ -166,6 +191,7 @@ class _LocalSink(Sink):
         return LocalSource(locate(self._temporary))
 
     def publish(self) -> None:
+        self._replaced = hold(self._path)
         with self._explained("the file cannot be put in place"):
             os.replace(self._temporary, self._path)  # noqa: TID251 - this is the one place
         self._temporary = ""
@@ -186,6 +212,9 @@ class _LocalSink(Sink):
             ) from error
 
     def abandon(self) -> None:
+        if self._replaced >= 0:
+            replaced, self._replaced = self._replaced, -1
+            free_behind(replaced)
         if self._descriptor >= 0:
             descriptor, self._descriptor = self._descriptor, -1
             with contextlib.suppress(OSError):  # the error that led here is the one to tell
@@ -208,6 +237,15 @@ class _StreamSink(Sink):
     def settle(self) -> None:
         self.flush()
         sys.stdout.buffer.flush()
+
+
+def _behind(pieces: Sequence[Any], done: int) -> list[Any]:
+    """What is left of pieces when so many bytes of them are written."""
+    for index, piece in enumerate(pieces):
+        if done < len(piece):
+            return [memoryview(piece)[done:], *pieces[index + 1 :]]
+        done -= len(piece)
+    return []
 
 
 def _remove_orphans(folder: str, base: str) -> None:
