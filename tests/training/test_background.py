@@ -23,10 +23,10 @@ class Gate:
         self.open, self.reached = threading.Event(), threading.Event()
         write = commits._LocalSink._write
 
-        def slow(sink, block):
+        def slow(sink, pieces):
             self.reached.set()
             assert self.open.wait(60)
-            write(sink, block)
+            write(sink, pieces)
 
         monkeypatch.setattr(commits._LocalSink, "_write", slow)
 

@@ -14,7 +14,7 @@ from evergraph.stores.source import LocalSource, Source, human
 from evergraph.stores.uri import Location, locate
 from evergraph.stores.writeback import Writeback, free_behind, hold, wait_until_freed
 
-__all__ = ["Sink", "Transaction", "commit"]
+__all__ = ["Sink", "Transaction", "commit", "joined"]
 
 GATHER = 1 << 20
 """Small pieces are gathered up to this size before they are written."""
@@ -65,14 +65,11 @@ class Sink(ABC):
             self._put(waiting, size)
 
     def _put(self, pieces: Sequence[Any], size: int) -> None:
-        self._write_all(pieces, size)
+        self._write(pieces)
         advance("writing", size, self.total)
 
-    def _write_all(self, pieces: Sequence[Any], size: int) -> None:
-        self._write(pieces[0] if len(pieces) == 1 else b"".join(pieces))
-
     @abstractmethod
-    def _write(self, block: Any) -> None: ...
+    def _write(self, pieces: Sequence[Any]) -> None: ...
 
     @abstractmethod
     def settle(self) -> None:
@@ -156,17 +153,12 @@ class _LocalSink(Sink):
             found.errno = error.errno
             raise found from error
 
-    def _write(self, block: Any) -> None:
-        self._write_all([block], len(block))
-
-    def _write_all(self, pieces: Sequence[Any], size: int) -> None:
+    def _write(self, pieces: Sequence[Any]) -> None:
         with self._explained("the file cannot be written"):
-            done = os.writev(self._descriptor, pieces)
-            self._written += done
-            while done < size:
-                pieces, size = _behind(pieces, done), size - done
+            while pieces:
                 done = os.writev(self._descriptor, pieces)
                 self._written += done
+                pieces = _behind(pieces, done)
             self._writeback.reached(self._written)
 
     def settle(self) -> None:
@@ -228,15 +220,20 @@ class _LocalSink(Sink):
 class _StreamSink(Sink):
     """Standard output: what is written is gone, so there is nothing to commit."""
 
-    def _write(self, block: Any) -> None:
+    def _write(self, pieces: Sequence[Any]) -> None:
         try:
-            sys.stdout.buffer.write(block)
+            sys.stdout.buffer.write(joined(pieces))
         except BrokenPipeError as error:
             raise StoreError("the reader of the output has gone away", where="standard output") from error
 
     def settle(self) -> None:
         self.flush()
         sys.stdout.buffer.flush()
+
+
+def joined(pieces: Sequence[Any]) -> Any:
+    """Pieces as one, for what takes one block at a time."""
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def _behind(pieces: Sequence[Any], done: int) -> list[Any]:

@@ -4,11 +4,12 @@ import errno
 import importlib.util
 import re
 import secrets
+from collections.abc import Sequence
 from typing import Any
 
 from evergraph._lazy import load
 from evergraph.errors import EvergraphError, MissingDependencyError, StoreError, printable
-from evergraph.stores.commit import TEMPORARY, Sink
+from evergraph.stores.commit import TEMPORARY, Sink, joined
 from evergraph.stores.progress import advance
 from evergraph.stores.source import BLOCK, Source
 from evergraph.stores.uri import PROTOCOLS, Location, redact
@@ -114,9 +115,9 @@ class _RemoteSink(Sink):
         except Exception as error:
             raise failed(location, "the file cannot be created", error) from error
 
-    def _write(self, block: Any) -> None:
+    def _write(self, pieces: Sequence[Any]) -> None:
         try:
-            self._file.write(block)
+            self._file.write(joined(pieces))
         except Exception as error:
             raise failed(self.location, "the file cannot be written", error) from error
 
@@ -165,9 +166,9 @@ class _RenamedSink(Sink):
         except Exception as error:
             raise failed(location, "the file cannot be created", error) from error
 
-    def _write(self, block: Any) -> None:
+    def _write(self, pieces: Sequence[Any]) -> None:
         try:
-            self._file.write(block)
+            self._file.write(joined(pieces))
         except Exception as error:
             raise failed(self.location, "the file cannot be written", error) from error
 
