@@ -59,10 +59,24 @@ def _require_whole(found: Checkpoint, uri: object) -> None:
 def diff(first: object, second: object, tolerance: float = 0.0) -> Difference:
     """Compare two checkpoints, given as such or by their URIs: names, types, shapes, values, graphs.
 
+    Values are read side by side in bounded memory.
+
     Args:
         first: one of them.
         second: the other.
         tolerance: largest absolute difference of two values that counts as none.
+
+    Returns:
+        What differs: `same`, `tensors` (a `TensorDifference` for each), `order`, `graph`, `equal`; `lines()` tells it.
+
+    Raises:
+        EvergraphError: a URI that cannot be opened.
+
+    >>> import numpy as np
+    >>> one = Checkpoint({"a": np.ones(2), "b": np.zeros(3)})
+    >>> found = diff(one, one.replace({"a": np.array([1.0, 1.5]), "b": np.zeros(3)}))
+    >>> found.same, found.equal, found.lines()[0]
+    (False, 1, 'values: a: 1 of 2 differ, by up to 0.5')
     """
     one, two = (c if isinstance(c, Checkpoint) else open(c) for c in (first, second))
     return compare(one, two, tolerance)
