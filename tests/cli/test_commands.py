@@ -228,17 +228,6 @@ def test_predict_gives_the_recorded_numbers(run, tmp_path):
     near(eg.open(tmp_path / "out.npz")["softmax_output"].numpy(), recorded["out:0"], 1e-5, 1e-5, "saved output")
 
 
-def test_predict_takes_images(run, tmp_path):
-    from PIL import Image
-
-    pixels = np.random.default_rng(0).integers(0, 255, (20, 30), "uint8")
-    Image.fromarray(pixels).save(tmp_path / "a.png")
-    words = ("predict", LENET, "-i", tmp_path, "--size", "12x12", "--scale", "0.0039", "--engine", "torch")
-    code, _, err = run(*words)
-    assert code == 2
-    assert "Convolution" in err, "three channels do not fit a grey model, and the error says where"
-
-
 def test_predict_without_an_input_says_which_there_are(run):
     code, _, err = run("predict", LENET)
     assert code == 2

@@ -126,7 +126,7 @@ def test_rejects_inputs_that_are_none(words, message, tmp_path, monkeypatch, cap
 def test_rejects_counts_that_are_none(words, capsys):
     with pytest.raises(SystemExit):
         main(["predict", str(LENET), "-i", "x.npy", *words])
-    assert "invalid number from" in capsys.readouterr().err
+    assert "expected a whole number from" in capsys.readouterr().err
 
 
 def test_rejects_a_bucket_as_a_target(capsys):

@@ -101,7 +101,7 @@ def _image(data: bytes, name: str, how: Preparation) -> Any:
         raise FormatError(
             "neither an array (.npy, .npz) nor an image that can be decoded",
             where=name,
-            found=f"first bytes {data[:16].hex(' ')}" if unknown else printable(error),
+            found=(f"first bytes {data[:16].hex(' ')}" if data else "0 bytes") if unknown else printable(error),
         ) from error
     if how.size is not None and (image.height, image.width) != how.size:
         image = image.resize((how.size[1], how.size[0]), pillow.Resampling.BILINEAR)

@@ -1,17 +1,15 @@
 """`evergraph predict`: run a model on arrays or images."""
 
 import argparse
-import os
 import time
 import warnings
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from evergraph.cli.images import Preparation, expand, load_input
+from evergraph.cli.feeds import batches
 from evergraph.cli.opening import open_checkpoint, reading
 from evergraph.cli.output import Output
-from evergraph.errors import UsageError, collect, printable
+from evergraph.errors import ShapeError, UsageError, printable
 
 __all__ = ["arguments", "run"]
 
@@ -39,14 +37,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     images.add_argument("--std", metavar="R,G,B", default="1", help="what each channel is divided by")
     images.add_argument("--scale", type=float, default=1.0, help="what everything is multiplied with at the end")
     images.add_argument("--bgr", action="store_true", help="blue channel first, as OpenCV reads images")
-    images.add_argument("--layout", choices=("NCHW", "NHWC"), default="NCHW", help="(default: NCHW)")
+    images.add_argument("--layout", choices=("NCHW", "NHWC"), help="the model's own where it tells, else NCHW")
 
 
 def run(args: argparse.Namespace, out: Output) -> int:
     """Predict."""
     from evergraph.engine import predictor
 
-    checkpoint = open_checkpoint(args)
+    if args.output:
+        _check_output(args.output)
+    with out.progress():
+        checkpoint = open_checkpoint(args)
     if checkpoint.graph is None:
         raise UsageError(
             "there is no graph to run", where=checkpoint.name, fix="give the prefix: both files belong to it"
@@ -56,38 +57,28 @@ def run(args: argparse.Namespace, out: Output) -> int:
         predict = predictor(
             checkpoint.graph, checkpoint, engine=args.engine, precision=args.precision, device=args.device
         )
-        results = [_predict(predict, names, feeds, args) for names, feeds in _batches(args, checkpoint, predict.inputs)]
+        feeds = batches(args, checkpoint, predict.graph, predict.inputs)
+        results = [_predict(predict, names, arrays, args) for names, arrays in feeds]
     for note in dict.fromkeys(str(w.message) for w in told):
         out.note(note)
     _show(results, predict.outputs, _labels(args, checkpoint), args, out)
     if args.output:
-        _save(args.output, predict.outputs, [outputs for _, outputs, _ in results])
+        _save(args.output, predict.outputs, [outputs for _, outputs, _ in results], out)
     return 0
-
-
-def _named(given: Sequence[str], inputs: Sequence[str]) -> dict[str, str]:
-    """The files that were given as NAME=FILE, by the input's name; none where files alone were given."""
-    pairs = [(name, path) for name, eq, path in (g.partition("=") for g in given) if eq and name in inputs]
-    named = dict(pairs)
-    others = [g for g in given if g.partition("=")[0] not in named]
-    wrong = [f"{printable(g)}: no such input, and no such file" for g in others if "=" in g and not os.path.exists(g)]
-    if pairs:
-        twice = [n for n, count in Counter(n for n, _ in pairs).items() if count > 1]
-        wrong += [f"{printable(n)} is given more than once" for n in twice]
-        wrong += [f"{printable(g)} is given for no input" for g in others if os.path.exists(g)]
-    collect(UsageError, "the inputs cannot be told", wrong, expected=", ".join(f"{printable(n)}=FILE" for n in inputs))
-    return named
 
 
 def _count(least: int) -> Callable[[str], int]:
     """What reads a whole number from this one on."""
 
     def whole(text: str) -> int:
-        if int(text) < least:
-            raise ValueError(text)
-        return int(text)
+        try:
+            found = int(text)
+        except ValueError:
+            found = least - 1
+        if found < least:
+            raise argparse.ArgumentTypeError(f"expected a whole number from {least} on, found {printable(text)!r}")
+        return found
 
-    whole.__name__ = f"number from {least} on"
     return whole
 
 
@@ -95,7 +86,13 @@ Result = tuple[list[str], list[Any], list[float]]
 
 
 def _predict(predict: Any, names: list[str], feeds: Mapping[str, Any], args: argparse.Namespace) -> Result:
-    outputs, times = predict(feeds), []
+    try:
+        outputs, times = predict(feeds), []
+    except ShapeError as error:
+        error.fix = error.fix or (
+            "images take the model's size with --size HxW; the first axis of an array counts its examples"
+        )
+        raise
     for _ in range(args.repeat):
         begun = time.perf_counter()
         predict(feeds)
@@ -103,77 +100,14 @@ def _predict(predict: Any, names: list[str], feeds: Mapping[str, Any], args: arg
     return names, outputs, times
 
 
-def _batches(
-    args: argparse.Namespace, checkpoint: Any, inputs: Sequence[str]
-) -> Iterator[tuple[list[str], dict[str, Any]]]:
-    """(name of each row, arrays by input) for one run after the other."""
-    import numpy as np
-
-    if not args.input:
-        raise UsageError(
-            "what shall the model be run on?", fix="--input FILE, for " + ", ".join(map(printable, inputs))
-        )
-    named = _named(args.input, inputs)
-    how = _preparation(args, checkpoint, inputs)
-    if named:
-        yield [", ".join(named.values())], {n: load_input(p, how) for n, p in named.items()}
-        return
-    if len(inputs) != 1:
-        raise UsageError(
-            "the model has several inputs", expected=", ".join(f"--input {printable(n)}=FILE" for n in inputs)
-        )
-    names: list[str] = []
-    arrays: list[Any] = []
-    for path in expand(args.input):
-        array = load_input(path, how)
-        fits = not arrays or array.shape[1:] == arrays[0].shape[1:]
-        if arrays and (not fits or len(names) + len(array) > args.batch):
-            yield names, {inputs[0]: np.concatenate(arrays)}
-            names, arrays = [], []
-        names += [path] if len(array) == 1 else [f"{path} [{i}]" for i in range(len(array))]
-        arrays.append(array)
-    yield names, {inputs[0]: np.concatenate(arrays)}
-
-
-def _preparation(args: argparse.Namespace, checkpoint: Any, inputs: Sequence[str]) -> Preparation:
-    """How images become inputs: as the options say, and where they do not, as the model's side files do."""
-    shape = checkpoint.metadata.get("input_shapes", {}).get(inputs[0] if inputs else "", ())
-    size, channels = None, 3
-    if len(shape) == 4:
-        channels, size = (shape[1], tuple(shape[2:])) if args.layout == "NCHW" else (shape[3], tuple(shape[1:3]))
-    if args.size:
-        size = tuple(_numbers(args.size.replace("x", ","), "--size"))
-        size = (int(size[0]), int(size[-1]))
-    return Preparation(
-        size,
-        _numbers(args.mean, "--mean"),
-        _numbers(args.std, "--std"),
-        args.scale,
-        args.bgr,
-        args.layout,
-        channels if channels in (1, 3) else 3,
-    )
-
-
-def _numbers(text: str, option: str) -> tuple[float, ...]:
-    try:
-        return tuple(float(p) for p in text.split(","))
-    except ValueError:
-        raise UsageError(f"{option} takes numbers, one or one for each channel", found=printable(text)) from None
-
-
 def _labels(args: argparse.Namespace, checkpoint: Any) -> list[str]:
-    """The labels that were given, or those that stand beside a model in a folder of its own."""
-    from evergraph.stores import exists, locate, open_source
+    """The labels that were given, or those that stand beside a model in a folder or an archive of its own."""
+    from evergraph.stores import open_source
 
-    path = args.labels
-    if path is None:
-        name = checkpoint.metadata.get("labels")
-        beside = locate(args.path).sibling(name.rpartition("/")[2]) if isinstance(name, str) else None
-        if beside is None or not exists(beside):
-            return []
-        path = beside
-    with open_source(path) as source:
+    name, beside = checkpoint.metadata.get("labels"), checkpoint.details.get("beside")
+    if args.labels is None and (name is None or beside is None):
+        return []
+    with open_source(args.labels) if args.labels is not None else beside(name) as source:
         return source.head(source.size).decode("utf-8", "replace").splitlines()
 
 
@@ -186,6 +120,9 @@ def _show(
     if times:
         report["seconds"] = {"best": times[0], "median": times[len(times) // 2], "runs": len(times)}
     out.report(report)
+    classes = {found[0].shape[1] for names, found, _ in results if _scores(found[0], names)}
+    if labels and classes and classes != {len(labels)}:
+        out.note(f"{len(labels)} labels for {', '.join(map(str, sorted(classes)))} classes: are they of this model?")
     for row in rows:
         out.heading(row["input"])
         for number, cell in enumerate(row["top"]):
@@ -208,20 +145,52 @@ def _rows(names: list[str], outputs: list[Any], labels: list[str], top: int) -> 
     first = outputs[0]
     for index, name in enumerate(names):
         row: dict[str, Any] = {"input": name, "shapes": [list(o.shape) for o in outputs], "top": []}
-        if first.ndim == 2 and len(first) == len(names):
+        if _scores(first, names):
             order = np.argsort(-first[index], kind="stable")[:top]
             row["top"] = [_cell(int(i), float(first[index][i]), labels) for i in order]
         yield row
+
+
+def _scores(output: Any, names: list[str]) -> bool:
+    """Whether an output has a row of scores for each input."""
+    return output.ndim == 2 and len(output) == len(names)
 
 
 def _cell(index: int, score: float, labels: list[str]) -> dict[str, Any]:
     return {"class": index, "score": score} | ({"label": labels[index]} if index < len(labels) else {})
 
 
-def _save(path: str, names: Sequence[str], results: list[list[Any]]) -> None:
+def _check_output(path: str) -> None:
+    """Say before the work that its results could not be saved."""
+    from evergraph.formats import by_target
+    from evergraph.stores import locate
+
+    if locate(path).is_stream:
+        raise UsageError("outputs are saved to a file", found=path, fix="--json gives the best classes to a program")
+    try:
+        by_target(locate(path))
+    except UsageError as error:
+        error.fix = "name it so, such as out.npz"
+        raise
+
+
+def _save(path: str, names: Sequence[str], results: Sequence[Sequence[Any]], out: Output) -> None:
     import numpy as np
 
     import evergraph
+    from evergraph.stores import locate
 
-    joined = [np.concatenate(parts) if parts[0].ndim else parts[0] for parts in zip(*results, strict=True)]
-    evergraph.save(dict(zip(names, joined, strict=True)), path)
+    joined = {}
+    for index, name in enumerate(names):
+        parts = [outputs[index] for outputs in results]
+        shapes = {p.shape[1:]: None for p in parts}
+        if len(parts) > 1 and (len(shapes) > 1 or not parts[0].ndim):
+            raise UsageError(
+                "the outputs of several runs do not go into one array",
+                where=printable(name),
+                found=", ".join(map(str, shapes)),
+                fix="give all images one --size, or save the outputs of one file at a time",
+            )
+        joined[name] = np.concatenate(parts) if len(parts) > 1 else parts[0]
+    evergraph.save(joined, path)
+    out.line(f"wrote {locate(path).shown}")

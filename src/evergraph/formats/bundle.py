@@ -85,7 +85,11 @@ class Bundle:
         else:
             checkpoint = self._open_file(found.name, options | ({} if epoch is None else {"epoch": epoch}))
         beside = side_metadata(self, found.name)
-        return checkpoint.replace(metadata={**checkpoint.metadata, **beside}) if beside else checkpoint
+        if not beside:
+            return checkpoint
+        # what reads the files that the metadata names: in an archive nobody else can
+        details = {**checkpoint.details, "beside": self.source}
+        return checkpoint.replace(metadata={**checkpoint.metadata, **beside}, details=details)
 
     def _open_file(self, name: str, options: Mapping[str, Any]) -> Checkpoint:
         from evergraph.formats.registry import by_content

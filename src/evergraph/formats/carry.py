@@ -115,7 +115,23 @@ def describe(checkpoint: Checkpoint, target: Target, carry: bool = True) -> Carr
     >>> list(describe(Checkpoint({"arg:w": np.zeros(2, "float32")}), target).tensors)
     ['w']
     """
+    if _says_everything(checkpoint, target):
+        return Carried(dict(checkpoint.items()))
     return _Description(checkpoint, target).carried() if carry else _plain(checkpoint, target)
+
+
+def _says_everything(checkpoint: Checkpoint, target: Target) -> bool:
+    """Whether a checkpoint is plain arrays that the target has a place for as they are: what most are."""
+    own = checkpoint.details if checkpoint.format != target.name else ()
+    if own or "carried" in checkpoint.details or checkpoint.metadata or checkpoint.graph is not None:
+        return False
+    dtypes, accepts = target.dtypes, target.accepts
+    for name, tensor in checkpoint.items():
+        if tensor.storage != DENSE or tensor.details or dtypes.get(tensor.dtype) != tensor.dtype:
+            return False
+        if name.startswith(ROLES) or not accepts(name):
+            return False
+    return target.order is None or list(target.order(checkpoint)) == list(checkpoint)
 
 
 class _Description:
@@ -172,7 +188,7 @@ class _Description:
         known_to = dict(checkpoint.details.get("carried", _NOTHING))
         if checkpoint.format not in ("", self.target.name):
             known_to[checkpoint.format] = {
-                k: v for k, v in checkpoint.details.items() if k not in ("carried", "source")
+                k: v for k, v in checkpoint.details.items() if k not in ("carried", "source", "beside")
             }
         # what the target itself knows, it says in its own way
         known_to = {k: v for k, v in known_to.items() if v and k != self.target.name}
