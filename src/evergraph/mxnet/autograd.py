@@ -136,11 +136,11 @@ def _mark(variable: NDArray, gradient: NDArray, request: str) -> None:
         raise UsageError(
             "a gradient has another shape than its variable", expected=variable.shape, found=gradient.shape
         )
+    value = variable._data
     variable._mark = Mark(gradient, request)
     variable._leaf = None
     if request == "null":
         return
-    value = variable._data
     kind = value.data.dtype if is_sparse(value) else value.dtype
     if not kind.is_floating_point:
         return
@@ -220,7 +220,13 @@ def backward(heads: Any, head_grads: Any = None, retain_graph: bool = False, tra
     if not retain_graph:
         for head in found:
             if head._mark is None:
-                head._leaf = None
+                _forget(head)
+
+
+def _forget(array: Any) -> None:
+    """End an array's history; its value may have been read from nothing but its leaf until now."""
+    array._data = array._data
+    array._leaf = None
 
 
 def grad(
@@ -268,7 +274,7 @@ def _result(variable: NDArray, value: Any, recorded: bool) -> Any:
         value = variable._data.with_data(value)
     found = wrap(value, variable._ctx)
     if not recorded:
-        found._leaf = None
+        _forget(found)
     return found
 
 

@@ -122,7 +122,8 @@ def _recorded(array: Any, found: Any, values: tuple[Any, ...]) -> None:
         found = linked(found, values)
     if found.requires_grad:
         array._leaf = found
-    array._data = found.data
+    else:
+        array._data = found
 
 
 # the short ways are measured in nanoseconds: locals, no calls of our own, an array made without its constructor
@@ -138,31 +139,31 @@ def function_of_two(name: str) -> Callable[[Any, Any], Any]:
     direct = getattr(torch, table.torch) if table.torch else None
 
     def call(lhs: Any, rhs: Any) -> Any:
-        kind, other = lhs.__class__, rhs.__class__
+        kind, other, leaf = lhs.__class__, rhs.__class__, None
+        recording = state.recording
         try:
-            data, leaf, ctx = lhs._data, None, lhs._ctx
+            if recording:
+                leaf = lhs._leaf
+            value = lhs._data if leaf is None else leaf
+            ctx = lhs._ctx
         except AttributeError:
             return general(lhs, rhs)
-        if data.__class__ is not tensor:
+        if value.__class__ is not tensor or (recording and not enabled()):
             return general(lhs, rhs)
-        if state.recording:
-            leaf = lhs._leaf
-            if not enabled():
-                return general(lhs, rhs)
-        value = data if leaf is None else leaf
         if other is kind:
-            second = rhs._data
-            if second.dtype is not data.dtype or (rhs._ctx is not ctx and rhs._ctx != ctx):
-                return general(lhs, rhs)
-            if state.recording and rhs._leaf is not None:
+            if recording and rhs._leaf is not None:
                 second = leaf = rhs._leaf
+            else:
+                second = rhs._data
+            if second.dtype is not value.dtype or (rhs._ctx is not ctx and rhs._ctx != ctx):
+                return general(lhs, rhs)
             try:
                 found = arrays(value, second)
             except RuntimeError:
                 return general(lhs, rhs)  # says it better
         elif other is float or other is int:
             second = value
-            exact = direct is not None and data.dtype is torch.float32
+            exact = direct is not None and value.dtype is torch.float32
             found = direct(value, rhs) if exact else number(value, scalar=float(rhs))  # type: ignore[misc]
         else:
             return general(lhs, rhs)

@@ -7,8 +7,9 @@ from evergraph.errors import OperatorError
 from evergraph.mxnet._functions import documentation, signature
 from evergraph.mxnet.base import InputTypeError, _Null
 from evergraph.mxnet.ndarray.base import Array, read_context
+from evergraph.mxnet.ndarray.inlined import writable
 from evergraph.mxnet.ndarray.invoke import invoke
-from evergraph.mxnet.ndarray.quick import planned_list, planned_many, planned_none, planned_one, planned_two
+from evergraph.mxnet.ndarray.quick import planned_fixed, planned_list, planned_many, planned_none
 from evergraph.ops import Operator, Params, get
 
 __all__ = ["Caller", "function", "read_context"]
@@ -147,12 +148,10 @@ def _make(op: Operator, called: str) -> Callable[..., Any]:
         made = _long_way(caller)
     elif not op.inputs and op.variadic is None:
         made = planned_none(caller)
-    elif len(op.inputs) == 1 and op.variadic is None and not op.wants_run:
-        made = planned_one(caller)
+    elif op.variadic is None and writable(caller.inputs):
+        made = planned_fixed(caller)
     elif op.variadic is not None and not op.inputs and not op.wants_run:
         made = planned_list(caller)
-    elif len(op.inputs) == 2 and op.variadic is None and (op.quick is not None or not op.wants_run):
-        made = planned_two(caller)
     else:
         made = planned_many(caller)
     made.__name__ = made.__qualname__ = called

@@ -31,6 +31,7 @@ __getattr__ = later(__name__, "evergraph.mxnet.ndarray")
 # shapes without codes, with which `reshape` need not look at the array's own
 _PLAIN_SHAPES: set[tuple[Any, ...]] = set()
 _MOST_SHAPES = 1024
+_NEW = object.__new__  # without a value: a recorded one has it from its leaf
 _REQUESTS = ("null", "write", "add")
 # operators whose result may go into an array of another type
 _CONVERTING = frozenset(("_copyto", "Cast", "amp_cast", "_set_value", "cast_storage"))
@@ -160,8 +161,8 @@ class NDArray(Array):
     # parts
 
     def __getitem__(self, key: Any) -> "NDArray":
-        data = self._data
         if not STATE.recording:
+            data = self._data
             kind = key.__class__
             if kind is slice and key.step is None:
                 if key.start is None and key.stop is None:
@@ -180,10 +181,9 @@ class NDArray(Array):
                     found = data  # said below
                 if found.ndim and found is not data:
                     return NDArray(found if found.is_contiguous() else found.contiguous(), self._ctx)
-        elif key.__class__ is slice and key.step is None and self._leaf is not None and self._data.ndim:
-            found = self._leaf[key]
-            array = NDArray(found.data, self._ctx)
-            array._leaf = found
+        elif key.__class__ is slice and key.step is None and self._leaf is not None and self._leaf.ndim:
+            array = _NEW(NDArray)
+            array._ctx, array._leaf = self._ctx, self._leaf[key]
             return array
         if (isinstance(key, tuple) and not key) or (
             isinstance(key, slice) and key.start is None and key.stop is None and key.step in (None, 1)

@@ -16,13 +16,15 @@ import torch
 from evergraph.mxnet._state import STATE
 from evergraph.mxnet.context import Context
 from evergraph.mxnet.ndarray.base import _CLASSES, Array, read_context, wrap
+from evergraph.mxnet.ndarray.inlined import written_out
 from evergraph.mxnet.ndarray.invoke import linked, own, write
 from evergraph.mxnet.random_streams import run_for
+from evergraph.ops import Operator
 
 if TYPE_CHECKING:
     from evergraph.mxnet.ndarray.functions import Caller
 
-__all__ = ["Plan", "planned_list", "planned_many", "planned_none", "planned_one", "planned_two"]
+__all__ = ["Plan", "planned_fixed", "planned_list", "planned_many", "planned_none"]
 
 _MOST_KEPT = 2048
 _LEFT_TO_THE_LONG_WAY = (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError, KeyError)
@@ -60,19 +62,6 @@ def _prepared(caller: "Caller", args: tuple[Any, ...], kwargs: dict[str, Any], c
     keywords = {**params, "run": run_for(inputs[0]._ctx, STATE.training)} if op.wants_run else params
     several = op.outputs != 1
     return Plan(partial(op.body, **keywords), False, op.visible_outputs(params) if several else 0)
-
-
-def _ordered(caller: "Caller", args: Any, kwargs: dict[str, Any], count: int) -> tuple[Any, dict[str, Any]] | None:
-    """A call whose arrays are named, with these as its first arguments; None where they do not follow each other."""
-    if len(args) > count:
-        return None
-    rest, found = dict(kwargs), list(args)
-    for name in caller.inputs[count:]:
-        value = rest.pop(name, None)
-        if value is None:
-            break
-        found.append(value)
-    return None if len(found) == count or any(isinstance(v, Array) for v in rest.values()) else (found, rest)
 
 
 def _keep(plans: dict[Any, Plan], key: Any, caller: "Caller", args: Any, kwargs: Any, count: int) -> None:
@@ -143,55 +132,33 @@ def planned_none(caller: "Caller") -> Callable[..., Any]:
     return call
 
 
-def planned_one(caller: "Caller") -> Callable[..., Any]:
-    """The function of an operator with one input."""
-    dense: Any = _CLASSES[torch.Tensor]
-    new, state, tensor = dense.__new__, STATE, torch.Tensor
+def planned_fixed(caller: "Caller") -> Callable[..., Any]:
+    """The function of an operator with a fixed number of inputs."""
     plans: dict[Any, Plan] = {}
-    recorded: dict[Any, Plan] = {}
+    dense: Any = _CLASSES[torch.Tensor]
+    names = tuple(i.name for i in caller.op.inputs)
 
-    def call(data: Any = None, *args: Any, out: Any = None, name: str | None = None, **kwargs: Any) -> Any:  # noqa: ARG001
-        if data.__class__ is not dense or out is not None:
-            return caller(args if data is None else (data, *args), kwargs, out)
-        value = data._data
-        kept, leaf = plans, None
-        if state.recording:
-            leaf = data._leaf
-            if leaf is not None:
-                if not torch.is_grad_enabled():
-                    return caller((data, *args), kwargs)
-                kept = recorded
-        key = (value.dtype, value.ndim, args, *kwargs.items()) if kwargs else (value.dtype, value.ndim, args)
-        try:
-            function, fresh, visible = kept[key]
-            found = function(value if leaf is None else leaf)
-        except _LEFT_TO_THE_LONG_WAY:
-            return first(data, args, kwargs, kept, key)
-        if visible or found.__class__ is not tensor:
-            return _several(found, visible or 1, [leaf if leaf is not None else value], data._ctx, leaf is not None)
-        if not fresh and (found._is_view() or found.data_ptr() == value.data_ptr()):
-            found = own(found, (value,))
-        elif not found.is_contiguous():
-            found = found.contiguous()
-        array = new(dense)
-        array._ctx = data._ctx
-        if leaf is None:
-            array._data = found
-        else:
-            if not found.requires_grad:
-                found = linked(found, (leaf,))
-            if found.requires_grad:
-                array._leaf = found
-            array._data = found.data
-        return array
-
-    def first(data: Any, args: Any, kwargs: Any, kept: dict[Any, Plan], key: Any) -> Any:
+    def first(arrays: Any, args: Any, kwargs: Any, out: Any, key: Any) -> Any:
         """The long way; what it does not refuse is kept."""
-        result = caller((data, *args), kwargs)
-        _keep(kept, key, caller, (data, *args), kwargs, 1)
+        result = caller((*arrays, *args), kwargs, out)
+        _keep(plans, key, caller, (*arrays, *args), kwargs, len(arrays))
         return result
 
-    return call
+    make = written_out(names, len(names) > 1 and caller.op.inputs[-1].optional, caller.op.wants_run)
+    return make(
+        plans,
+        planned_many(caller),
+        first,
+        partial(_finished, caller.op),
+        _unshared,
+        _unseen,
+        _LEFT_TO_THE_LONG_WAY,
+        STATE,
+        torch.is_grad_enabled,
+        dense,
+        dense.__new__,
+        torch.Tensor,
+    )
 
 
 def planned_many(caller: "Caller") -> Callable[..., Any]:
@@ -200,7 +167,6 @@ def planned_many(caller: "Caller") -> Callable[..., Any]:
     new, state, tensor = dense.__new__, STATE, torch.Tensor
     plans: dict[Any, Plan] = {}
     variadic, wants_run = caller.op.variadic is not None, caller.op.wants_run
-    names, most = frozenset(caller.inputs), 0 if variadic else len(caller.inputs)
 
     def call(*args: Any, out: Any = None, name: str | None = None, **kwargs: Any) -> Any:  # noqa: ARG001
         if variadic and len(args) == 1 and (args[0].__class__ is list or args[0].__class__ is tuple):
@@ -210,16 +176,14 @@ def planned_many(caller: "Caller") -> Callable[..., Any]:
         for each in args:
             if each.__class__ is not dense:
                 break
-            value = each._data
-            key.append(value.dtype)
-            key.append(value.ndim)
             if recording and each._leaf is not None:
                 value, tracked = each._leaf, True
+            else:
+                value = each._data
+            key.append(value.dtype)
+            key.append(value.ndim)
             values.append(value)
         count = len(values)
-        if count < most and kwargs and not names.isdisjoint(kwargs):
-            ordered = _ordered(caller, args, kwargs, count)
-            return caller(args, kwargs, out) if ordered is None else call(*ordered[0], out=out, **ordered[1])
         if not count or (tracked and (out is not None or not torch.is_grad_enabled())):
             return caller(args, kwargs, out)
         if out is not None and (out.__class__ is not dense or recording):
@@ -237,20 +201,19 @@ def planned_many(caller: "Caller") -> Callable[..., Any]:
         except _LEFT_TO_THE_LONG_WAY:
             return first(args, kwargs, out, full, count)
         if out is not None or visible or found.__class__ is not tensor:
-            return _finished(caller, out, found, visible, values, ctx, tracked)
+            return _finished(caller.op, out, found, visible, values, ctx, tracked)
         if not fresh:
             found = _unshared(found, values)
         elif not found.is_contiguous():
             found = found.contiguous()
         array = new(dense)
         array._ctx = ctx
-        if tracked:
-            if not found.requires_grad:
-                found = linked(found, values)
-            if found.requires_grad:
-                array._leaf = found
-            found = found.data
-        array._data = found
+        if not tracked:
+            array._data = found
+        elif found.requires_grad:
+            array._leaf = found
+        else:
+            _unseen(array, found, values)
         return array
 
     def first(args: Any, kwargs: Any, out: Any, key: Any, count: int) -> Any:
@@ -260,6 +223,15 @@ def planned_many(caller: "Caller") -> Callable[..., Any]:
         return result
 
     return call
+
+
+def _unseen(array: Any, found: Any, values: Sequence[Any]) -> None:
+    """Give an array a recorded result that autograd does not see depend on its inputs."""
+    found = linked(found, values)
+    if found.requires_grad:
+        array._leaf = found
+    else:
+        array._data = found
 
 
 def _unshared(found: Any, values: Sequence[Any]) -> Any:
@@ -273,7 +245,7 @@ def _unshared(found: Any, values: Sequence[Any]) -> Any:
     return found
 
 
-def _finished(caller: "Caller", out: Any, found: Any, visible: int, values: Any, ctx: Any, tracked: bool) -> Any:
+def _finished(op: Operator, out: Any, found: Any, visible: int, values: Any, ctx: Any, tracked: bool) -> Any:
     """What a call returns that has several results, or puts them into arrays that were given."""
     if out is None:
         return _several(found, visible or 1, values, ctx, tracked)
@@ -281,7 +253,7 @@ def _finished(caller: "Caller", out: Any, found: Any, visible: int, values: Any,
     if found.__class__ is torch.Tensor and held.dtype is found.dtype and held.shape == found.shape:
         held.copy_(found)
         return out
-    return write(caller.op, out, list(found)[:visible] if visible else [found])
+    return write(op, out, list(found)[:visible] if visible else [found])
 
 
 def planned_list(caller: "Caller") -> Callable[..., Any]:
@@ -289,77 +261,50 @@ def planned_list(caller: "Caller") -> Callable[..., Any]:
     dense: Any = _CLASSES[torch.Tensor]
     new, state, tensor = dense.__new__, STATE, torch.Tensor
     plans: dict[Any, Plan] = {}
-    general = planned_many(caller)
+    general, enabled = planned_many(caller), torch.is_grad_enabled
 
     def call(*args: Any, out: Any = None, name: str | None = None, **kwargs: Any) -> Any:  # noqa: ARG001
         arrays = args[0] if len(args) == 1 and args[0].__class__ in (list, tuple) else args
-        if out is not None or state.recording or not arrays or arrays[0].__class__ is not dense:
+        if out is not None or not arrays or arrays[0].__class__ is not dense:
             return general(*args, out=out, **kwargs)
-        head = arrays[0]
-        kind, ctx, values = head._data.dtype, head._ctx, []
+        ctx, kind, recording, tracked = arrays[0]._ctx, None, state.recording, False
+        values: list[Any] = []
         for each in arrays:
-            if each.__class__ is not dense or each._data.dtype is not kind or each._ctx is not ctx:
+            if each.__class__ is not dense or each._ctx is not ctx:
                 return general(*args, **kwargs)
-            values.append(each._data)
-        key = (kind, values[0].ndim, len(values), *kwargs.items())
-        try:
-            function, fresh, visible = plans[key]
-            found = function(*values)
-        except _LEFT_TO_THE_LONG_WAY:
-            result = caller(args, kwargs)
-            _keep(plans, key, caller, args, kwargs, len(values))
-            return result
-        if visible or found.__class__ is not tensor:
-            return _several(found, visible or 1, values, ctx, False)
-        if not fresh:
-            found = _unshared(found, values)
-        elif not found.is_contiguous():
-            found = found.contiguous()
-        array = new(dense)
-        array._data, array._ctx = found, ctx
-        return array
-
-    return call
-
-
-def planned_two(caller: "Caller") -> Callable[..., Any]:
-    """The function of an operator with two inputs: as `planned_many`, without its loops."""
-    dense: Any = _CLASSES[torch.Tensor]
-    new, state, tensor = dense.__new__, STATE, torch.Tensor
-    plans: dict[Any, Plan] = {}
-    general, wants_run = planned_many(caller), caller.op.wants_run
-
-    def call(*args: Any, out: Any = None, name: str | None = None, **kwargs: Any) -> Any:  # noqa: ARG001
-        if out is not None or state.recording:
-            return general(*args, out=out, **kwargs)
-        if not args or args[0].__class__ is not dense:
+            if recording and each._leaf is not None:
+                value, tracked = each._leaf, True
+            else:
+                value = each._data
+            if kind is None:
+                kind = value.dtype
+            elif value.dtype is not kind:
+                return general(*args, **kwargs)
+            values.append(value)
+        if tracked and not enabled():
             return general(*args, **kwargs)
-        ctx, a = args[0]._ctx, args[0]._data
-        if len(args) > 1 and args[1].__class__ is dense:
-            rhs = args[1]
-            if rhs._ctx is not ctx and rhs._ctx != ctx:
-                return general(*args, **kwargs)
-            values: Any = (a, rhs._data)
-            key = (a.dtype, a.ndim, values[1].dtype, values[1].ndim, *args[2:], *kwargs.items())
-        else:
-            values, key = (a,), (a.dtype, a.ndim, args[1:], *kwargs.items())
+        key = (tracked, kind, values[0].ndim, len(values), *kwargs.items())
         try:
             function, fresh, visible = plans[key]
             found = function(*values)
         except _LEFT_TO_THE_LONG_WAY:
-            if wants_run and not caller.quick(args, kwargs):
-                return general(*args, **kwargs)
             result = caller(args, kwargs)
             _keep(plans, key, caller, args, kwargs, len(values))
             return result
         if visible or found.__class__ is not tensor:
-            return _several(found, visible or 1, values, ctx, False)
+            return _several(found, visible or 1, values, ctx, tracked)
         if not fresh:
             found = _unshared(found, values)
         elif not found.is_contiguous():
             found = found.contiguous()
         array = new(dense)
-        array._data, array._ctx = found, ctx
+        array._ctx = ctx
+        if not tracked:
+            array._data = found
+        elif found.requires_grad:
+            array._leaf = found
+        else:
+            _unseen(array, found, values)
         return array
 
     return call
