@@ -178,8 +178,13 @@ def test_rejects_a_folder_as_target(tmp_path):
 
 
 def test_rejects_a_folder_that_is_not_there(tmp_path):
-    with pytest.raises(StoreError, match="cannot be created"):
+    with pytest.raises(StoreError, match="cannot be created") as caught:
         save(tmp_path / "none" / "x.params")
+    assert caught.value.fix == f"create the folder {tmp_path / 'none'} first; nothing was changed"
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match="cannot be created") as caught:
+        save(tmp_path / "file" / "x.params")
+    assert "is none" in str(caught.value.fix)
 
 
 def test_a_reader_of_the_old_file_keeps_it(target):

@@ -1,6 +1,7 @@
 """The one place that replaces files: whatever fails, the old content or the new one is there, whole."""
 
 import contextlib
+import errno
 import os
 import secrets
 import sys
@@ -8,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from evergraph.errors import StoreError
+from evergraph.errors import StoreError, printable
 from evergraph.stores.progress import advance
 from evergraph.stores.source import LocalSource, Source, human
 from evergraph.stores.uri import Location, locate
@@ -89,6 +90,21 @@ class Sink(ABC):
         """Take the bytes away; the old content stays."""
 
 
+_REMEDIES = {
+    errno.ENOENT: "create the folder {folder} first; nothing was changed",
+    errno.ENOTDIR: "name a folder: {folder} is none; nothing was changed",
+    errno.ENAMETOOLONG: "choose a shorter name; nothing was changed",
+    errno.EFBIG: "choose a place that takes files of this size; nothing was changed",
+} | {
+    code: text
+    for codes, text in (
+        ((errno.EACCES, errno.EPERM, errno.EROFS), "choose a folder that you may write to; nothing was changed"),
+        ((errno.ENOSPC, errno.EDQUOT), "free some space or save elsewhere; nothing was changed"),
+    )
+    for code in codes
+}
+
+
 class _LocalSink(Sink):
     """A unique temporary file in the target's own folder, renamed over the target."""
 
@@ -147,8 +163,12 @@ class _LocalSink(Sink):
         except OSError as error:
             if isinstance(error, StoreError):
                 raise
+            remedy = _REMEDIES.get(error.errno or 0, "nothing was changed")
             found = StoreError(
-                what, where=self.location.shown, found=error.strerror or error, fix="the old content is untouched"
+                what,
+                where=self.location.shown,
+                found=error.strerror or error,
+                fix=remedy.format(folder=printable(self._folder)),
             )
             found.errno = error.errno
             raise found from error
