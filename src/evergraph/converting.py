@@ -8,12 +8,12 @@ from typing import Any
 from evergraph.checkpoint import Checkpoint, edit
 from evergraph.crossing import Crossing, cross, decide, gathered, origin_of
 from evergraph.errors import ConversionError, UsageError, collect, printable
-from evergraph.formats import File, by_name, by_target
+from evergraph.formats import File, by_name
 from evergraph.formats.opening import open_checkpoint
-from evergraph.saving import save
-from evergraph.stores import Location, locate, open_source
+from evergraph.saving import save, target_format
+from evergraph.stores import locate, open_source
 
-__all__ = ["Converted", "convert", "target_format"]
+__all__ = ["Converted", "convert"]
 
 Rules = str | os.PathLike[str] | Mapping[str, str] | Sequence["str | edit.Rule"]
 
@@ -141,16 +141,6 @@ def convert(
     left = tuple(n for n in opened if n not in chosen)
     told_of = (pairs, left, layout.losses, layout.notes, crossing)
     return Converted(opened.name, location.shown, form.name, layout.files, len(new), *told_of)
-
-
-def target_format(target: Location, checkpoint: Checkpoint) -> Any:
-    """The format that a target's name asks for; a name without an ending is a prefix where there is a graph."""
-    try:
-        return by_target(target, checkpoint.format)
-    except UsageError:
-        if checkpoint.graph is None or "." in target.basename or not target.basename:
-            raise
-    return by_name("mxnet-checkpoint")
 
 
 def _renamed(checkpoint: Checkpoint, rules: Rules | None) -> Checkpoint:

@@ -5,16 +5,24 @@ from dataclasses import dataclass
 from typing import Any
 
 from evergraph.checkpoint import Checkpoint
-from evergraph.converting import target_format
 from evergraph.errors import UsageError, printable
 from evergraph.formats import File, by_name
 from evergraph.formats.opening import open_checkpoint
 from evergraph.graph import version_words
 from evergraph.passes.registry import Edit
-from evergraph.saving import save
+from evergraph.saving import save, target_format
 from evergraph.stores import locate
 
 __all__ = ["Comparison", "UpgradeReport", "upgrade"]
+
+
+_RELEASES = {
+    0: "MXNet 0.10 or older",
+    1: "MXNet 0.11",
+    2: "MXNet 0.12 or later",
+    3: "MXNet 1.5 or later with NumPy's shapes",
+}
+"""Who writes each version of an array's record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +78,9 @@ class UpgradeReport:
     def lines(self) -> list[str]:
         """The report in words."""
         found = [f"written by {self.before}"]
-        found += [f"step {s}" for s in self.steps] or ["the graph is in today's form already"]
+        found += [f"step {s}" for s in self.steps]
+        if not self.changed:
+            found.append("everything is in today's form already")
         if self.arrays:
             found.append(f"{self.arrays} arrays in the record of today's releases")
         found += [f"remark: {printable(r)}" for r in self.remarks]
@@ -131,7 +141,7 @@ def upgrade(
     return UpgradeReport(
         opened.name,
         location.shown,
-        version_words(opened.graph.version) if opened.graph is not None else "an MXNet release that its arrays tell",
+        version_words(opened.graph.version) if opened.graph is not None else _records(opened),
         steps,
         report.edits if report is not None else (),
         sum(_is_old(t) for t in opened.values()),
@@ -155,6 +165,12 @@ def upgraded(checkpoint: Checkpoint, pooling_convention: str | None = None) -> t
         return checkpoint.replace(tensors), None
     found = upgrade_graph(checkpoint.graph, pooling_convention=pooling_convention, text=True)
     return checkpoint.replace(tensors, graph=found.graph), found
+
+
+def _records(checkpoint: Checkpoint) -> str:
+    """The releases that write arrays in such records, in words: nothing else in a parameter file tells its age."""
+    found = sorted({t.details["version"] for t in checkpoint.values() if "version" in t.details})
+    return " and ".join(_RELEASES[v] for v in found) or "an MXNet release that nothing in it tells"
 
 
 def _is_old(tensor: Any) -> bool:

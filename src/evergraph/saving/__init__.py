@@ -1,5 +1,5 @@
 """Saving: a planned layout streamed into a commit, with checksums beside it."""
 
-from evergraph.saving.save import save, write_layout
+from evergraph.saving.save import save, target_format, write_layout
 
-__all__ = ["save", "write_layout"]
+__all__ = ["save", "target_format", "write_layout"]

@@ -1,17 +1,17 @@
 """Saves a checkpoint: plan, say what would be lost, stream, check, make visible."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
 from evergraph.checkpoint import Checkpoint
 from evergraph.errors import ConversionError, EvergraphError, StoreError, UsageError, collect, printable
-from evergraph.formats import File, Layout, by_name, by_target
+from evergraph.formats import File, Format, Layout, Piece, by_name, by_target
 from evergraph.saving.checksums import SUFFIX, Hasher, checksums, labelled, manifest, read_manifest
 from evergraph.stores import Location, Sink, Source, Transaction, locate
 from evergraph.tensors import Tensor
 
-__all__ = ["save", "sidecar", "write_layout"]
+__all__ = ["save", "sidecar", "target_format", "write_layout"]
 
 _LIST: Mapping[str, Any] = MappingProxyType({"named": False})
 
@@ -29,7 +29,8 @@ def save(
 
     Args:
         checkpoint: a checkpoint, a mapping from names to tensors or arrays, or a list of them, whose names are numbers.
-        uri: where to; its ending names the format where `to` does not.
+        uri: where to; its ending names the format where `to` does not, and a name without one is a prefix where there
+            is a graph.
         to: name of the format.
         lossy: go on where the target cannot carry everything.
         checksum: keep a checksum of each tensor in a small file beside it (`NAME.evg.json`); targets of several
@@ -51,7 +52,7 @@ def save(
     """
     target = locate(uri)
     found = checkpoint if isinstance(checkpoint, Checkpoint) else _gathered(checkpoint)
-    form = by_name(to) if to is not None else by_target(target, found.format)
+    form = by_name(to) if to is not None else target_format(target, found)
     layout = form.plan(found, target, **options)
     if target.is_stream and len(layout.files) > 1:
         names = ", ".join(f.location.basename.removeprefix(target.basename) for f in layout.files)
@@ -70,6 +71,16 @@ def save(
     read_back = form.read if len(layout.files) == 1 and "enc_key" not in options else None
     write_layout(layout, found, beside, form.name, read_back)
     return layout
+
+
+def target_format(target: Location, checkpoint: Checkpoint) -> Format:
+    """The format that a target's name asks for; a name without an ending is a prefix where there is a graph."""
+    try:
+        return by_target(target, checkpoint.format)
+    except UsageError:
+        if checkpoint.graph is None or "." in target.basename or not target.basename:
+            raise
+    return by_name("mxnet-checkpoint")
 
 
 def _gathered(given: Any) -> Checkpoint:
@@ -126,8 +137,7 @@ def write_layout(
         note = work.add(beside) if beside is not None and len(layout.files) == 1 else None
         sinks = [work.add(f.location, total=f.size, mode=f.mode, check=read_back) for f in layout.files]
         for file, sink in zip(layout.files, sinks, strict=True):
-            for piece in file.pieces():
-                _copy(piece, sink, hasher)
+            _stream(file.pieces(), sink, hasher)
             _require_size(file, sink)
         if beside is not None and hasher is not None:
             sums = hasher.results()
@@ -147,12 +157,14 @@ def _require_size(file: File, sink: Sink) -> None:
         )
 
 
-def _copy(piece: Any, sink: Sink, hasher: Hasher | None) -> None:
-    if isinstance(piece, bytes):
-        sink.write(piece)
-        return
-    label = hasher.label(piece) if hasher is not None else None
-    for chunk in piece.chunks():
-        if hasher is not None and label is not None:
-            hasher.update(label, chunk)
-        sink.write(chunk)
+def _stream(pieces: Iterable[Piece], sink: Sink, hasher: Hasher | None) -> None:
+    write = sink.write
+    for piece in pieces:
+        if isinstance(piece, bytes):
+            write(piece)
+            continue
+        label = hasher.label(piece) if hasher is not None else None
+        for chunk in piece.chunks():
+            if hasher is not None and label is not None:
+                hasher.update(label, chunk)
+            write(chunk)
