@@ -147,6 +147,7 @@ class MXNetPickle(Format):
     title = "an MXNet pickle"
     suffixes = (".pkl", ".pickle")
     read_options = MappingProxyType({"inert": INERT})
+    _named_states = False  # a dictionary of named arrays is what one pickles by hand
 
     def recognise(self, head: bytes, source: Source) -> bool:
         """Whether the content begins as a pickle does."""
@@ -163,7 +164,7 @@ class MXNetPickle(Format):
         """
         self.check_options(options, self.read_options)
         value = _read_value(source, options.get("inert", ()))
-        states, optimizer = _as_states(value)
+        states, optimizer = _as_states(value, self._named_states)
         if states is not None:
             return from_states(states, optimizer, source)
         found = Flattened(value, source.size, source.name)
@@ -199,6 +200,7 @@ class MXNetStates(MXNetPickle):
     name = "mxnet-states"
     title = "an MXNet optimizer state file"
     suffixes = (".states", *MXNetPickle.suffixes)
+    _named_states = True  # key-value stores keep states by the names of weights
 
     def recognise(self, head: bytes, source: Source) -> bool:
         """Never: `MXNetPickle` looks inside and decides."""
@@ -301,15 +303,14 @@ class _Settling:
         return value
 
 
-def _as_states(value: Any) -> tuple[dict | None, Record | None]:
+def _as_states(value: Any, named: bool) -> tuple[dict | None, Record | None]:
     """Optimizer states and the optimizer, where the value is of that form."""
     states, optimizer = value, None
     if isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], Record):
         states, optimizer = value
     if type(states) is not dict or not all(type(k) in (int, str) and _is_state(v, 0) for k, v in states.items()):
         return None, None
-    # a dictionary of named arrays is what one pickles by hand
-    if optimizer is None and any(type(k) is str for k in states):
+    if optimizer is None and not named and any(type(k) is str for k in states):
         return None, None
     return states, optimizer
 

@@ -1,6 +1,7 @@
 """`mx.model.FeedForward`: the older interface to training, over Module."""
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -9,12 +10,16 @@ import numpy as np
 from evergraph.errors import UsageError
 from evergraph.mxnet import ndarray as nd
 from evergraph.mxnet.base import _as_list
+from evergraph.mxnet.callback import CheckpointCallback, LogValidationMetricsCallback
 from evergraph.mxnet.context import Context, cpu
+from evergraph.mxnet.feedforward_loop import Loop, bucketing
 from evergraph.mxnet.initializer import Uniform
 from evergraph.mxnet.io import NDArrayIter
+from evergraph.mxnet.metric import create
 from evergraph.mxnet.model import load_checkpoint, save_checkpoint
 from evergraph.mxnet.module import Module
 from evergraph.mxnet.module.batches import batches
+from evergraph.mxnet.symbol import Symbol
 
 __all__ = ["FeedForward"]
 
@@ -35,16 +40,11 @@ class _Inputs(NamedTuple):
     binded: bool = False
 
 
-def _counted(call: Callable[[Any], None]) -> Callable[[Any], None]:
-    """A callback that is told how many batches are done, as FeedForward's are, instead of the batch's number."""
-    return lambda told: call(told._replace(nbatch=told.nbatch + 1))
-
-
 class FeedForward:
     """A network that is fitted to arrays.
 
     Args:
-        symbol: what is computed.
+        symbol: what is computed, or a function from a batch's `bucket_key` to it.
         ctx: a device, or a list of them.
         num_epoch: the epoch before which training ends.
         epoch_size: batches of an epoch; all of the data's where not given.
@@ -73,7 +73,9 @@ class FeedForward:
         begin_epoch: int = 0,
         **kwargs: Any,
     ) -> None:
-        self.symbol, self.num_epoch, self.epoch_size = symbol, num_epoch, epoch_size
+        self.sym_gen = symbol if callable(symbol) and not isinstance(symbol, Symbol) else None
+        self.symbol: Any = symbol
+        self.num_epoch, self.epoch_size = num_epoch, epoch_size
         self.ctx = [cpu()] if ctx is None else [ctx] if isinstance(ctx, Context) else list(ctx)
         self.optimizer, self.initializer, self.numpy_batch_size = optimizer, initializer, numpy_batch_size
         self.arg_params, self.aux_params = arg_params, aux_params
@@ -134,7 +136,7 @@ class FeedForward:
         logger: Any = None,
         work_load_list: Any = None,
         monitor: Any = None,
-        eval_end_callback: Any = None,
+        eval_end_callback: Any = LogValidationMetricsCallback(),  # noqa: B008 - it holds no state
         eval_batch_end_callback: Any = None,
     ) -> None:
         """Train.
@@ -150,46 +152,56 @@ class FeedForward:
             logger: where it logs.
             work_load_list: each device's share of a batch.
             monitor: watches values.
-            eval_end_callback: called after each validation.
+            eval_end_callback: called after each validation; logs the metric where not given.
             eval_batch_end_callback: called after each of its batches.
         """
-        from evergraph.mxnet.io import ResizeIter
-
+        if self.num_epoch is None:
+            raise _StateError("please specify number of epochs")
         data = self._iterator(X, y, True)
-        data.reset()
-        if self.epoch_size is not None:
-            # the next epoch goes on where this one stops
-            data = ResizeIter(data, self.epoch_size, reset_internal=False)
         if eval_data is not None:
-            eval_data = self._iterator(eval_data, None, False)
-        module = self._module(data, logger=logger or logging, work_load_list=work_load_list)
-        given: Any = (
-            {}
-            if self.arg_params is None
-            else {"arg_params": dict(self.arg_params), "aux_params": dict(self.aux_params or {})}
-        )
-        if given and self.allow_extra_params:
-            known = set(self.symbol.list_inputs())
-            given: Any = {k: {n: v for n, v in part.items() if n in known} for k, part in given.items()}
-        module.fit(
-            data,
-            eval_data,
-            eval_metric,
-            epoch_end_callback,
-            [_counted(call) for call in _as_list(batch_end_callback or [])],
-            kvstore,
-            self.optimizer,
-            self.kwargs or {"learning_rate": 0.01},
-            eval_end_callback,
-            eval_batch_end_callback,
-            self.initializer,
-            allow_missing=True,
-            begin_epoch=self.begin_epoch,
-            num_epoch=self.num_epoch,
-            monitor=monitor,
-            **given,
-        )
-        self.arg_params, self.aux_params = module.get_params()
+            eval_data = self._iterator(eval_data, None, True)
+        log = logging if logger is None else logger
+        log.info("Start training with %s", str(self.ctx))
+        module, tell = self._prepared(data, log, work_load_list, kvstore, monitor)
+        loop = Loop(module, data, create(eval_metric), self.epoch_size, log, monitor, tell)
+        data.reset()
+        for epoch in range(self.begin_epoch, self.num_epoch):
+            tic = time.time()
+            loop.epoch(epoch, batch_end_callback)
+            log.info("Epoch[%d] Time cost=%.3f", epoch, time.time() - tic)
+            self.arg_params, self.aux_params = module.get_params()
+            for call in _as_list(epoch_end_callback or []):
+                call(epoch, self.symbol, self.arg_params, self.aux_params)
+            if eval_data is not None:
+                loop.validate(epoch, eval_data, eval_batch_end_callback, eval_end_callback)
+        for call in _as_list(epoch_end_callback or []):
+            if isinstance(call, CheckpointCallback):
+                call.wait()
+
+    def _prepared(self, data: Any, logger: Any, work_load_list: Any, kvstore: Any, monitor: Any) -> tuple[Any, Any]:
+        """The module that is trained, with its optimizer, and what is told each batch before it runs."""
+        tell: Callable[[Any], None] = lambda _: None
+        if self.sym_gen is None:
+            module = self._module(data, logger=logger, work_load_list=work_load_list)
+        else:
+            module, tell = bucketing(self.sym_gen, data, logger, self.ctx, work_load_list)
+        module.bind(data.provide_data, data.provide_label)
+        self.symbol = module.symbol
+        if monitor is not None:
+            module.install_monitor(monitor)
+        module.init_params(self.initializer, allow_missing=True, **self._given())
+        module.init_optimizer(kvstore, self.optimizer, self.kwargs)
+        return module, tell
+
+    def _given(self) -> dict[str, Any]:
+        """The first values that there are for the network."""
+        if self.arg_params is None:
+            return {}
+        parts = {"arg_params": dict(self.arg_params), "aux_params": dict(self.aux_params or {})}
+        if not self.allow_extra_params:
+            return parts
+        known = set(self.symbol.list_inputs())
+        return {k: {n: v for n, v in part.items() if n in known} for k, part in parts.items()}
 
     def _bound(self, data: Any) -> Module:
         if self.arg_params is None:
@@ -272,7 +284,7 @@ class FeedForward:
         kvstore: Any = "local",
         logger: Any = None,
         work_load_list: Any = None,
-        eval_end_callback: Any = None,
+        eval_end_callback: Any = LogValidationMetricsCallback(),  # noqa: B008 - it holds no state
         eval_batch_end_callback: Any = None,
         **kwargs: Any,
     ) -> "FeedForward":

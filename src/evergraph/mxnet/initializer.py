@@ -13,6 +13,7 @@ import numpy as np
 from evergraph.errors import UsageError, printable
 from evergraph.mxnet import ndarray as nd
 from evergraph.mxnet.base import InputTypeError
+from evergraph.mxnet.registry import put
 
 __all__ = [
     "Bilinear",
@@ -217,17 +218,17 @@ def bilinear_kernel(shape: Sequence[int]) -> np.ndarray:
     return np.broadcast_to(rows[:, None] * columns, shape).astype("float32")
 
 
-def register(klass: type) -> type:
-    """Make an initializer known by its class's name; also a decorator."""
-    Initializer.registry[klass.__name__.lower()] = klass
-    return klass
+def register(klass: type, name: str | None = None) -> type:
+    """Make an initializer known by its class's name, or by another; also a decorator."""
+    return put(Initializer.registry, klass, name, "initializer")
 
 
 def alias(*names: str) -> Callable[[type], type]:
     """Decorates an initializer that has further names."""
 
     def decorate(klass: type) -> type:
-        Initializer.registry.update({n.lower(): klass for n in names})
+        for each in names:
+            register(klass, each)
         return klass
 
     return decorate

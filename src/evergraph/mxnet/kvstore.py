@@ -11,6 +11,7 @@ from evergraph.mxnet import optimizer as opt
 from evergraph.mxnet.base import InputTypeError
 from evergraph.mxnet.context import cpu
 from evergraph.mxnet.kvstore_server import KVStoreServer
+from evergraph.mxnet.registry import put
 from evergraph.stores import commit, open_source
 
 __all__ = ["KVStore", "KVStoreBase", "KVStoreServer", "create", "exchange", "for_devices", "initialize"]
@@ -29,8 +30,7 @@ class KVStoreBase:
     @staticmethod
     def register(klass: type) -> type:
         """Make a kind of store known by its class's name; also a decorator."""
-        KVStoreBase.kv_registry[klass.__name__.lower()] = klass
-        return klass
+        return put(KVStoreBase.kv_registry, klass, None, "kvstore")
 
     @staticmethod
     def is_capable(capability: str) -> bool:
@@ -71,6 +71,44 @@ class KVStoreBase:
     def num_workers(self) -> int:
         """How many processes there are."""
         return 1
+
+
+@KVStoreBase.register
+class TestStore(KVStoreBase):
+    """A store that keeps nothing: it hands out values and sums; a pattern for stores of a program's own.
+
+    >>> import evergraph.mxnet as mx
+    >>> grads = [mx.nd.ones((2,)), 3 * mx.nd.ones((2,))]
+    >>> mx.kv.create("teststore").pushpull("w", grads)
+    >>> grads[0].asnumpy()
+    array([4., 4.], dtype=float32)
+    """
+
+    __test__ = False  # no test of pytest's
+
+    def broadcast(self, key: Any, value: Any, out: Any, priority: int = 0) -> None:
+        """Copy a value into arrays."""
+        for _, targets in _pairs(key, out):
+            for target in targets:
+                target[:] = value
+
+    def pushpull(self, key: Any, value: Any, out: Any = None, priority: int = 0) -> None:
+        """Copy the sum of values into arrays, or into the values."""
+        ((_, values),) = _pairs(key, value)
+        total = _summed(values).copy()
+        for target in values if out is None else _pairs(key, out)[0][1]:
+            target[:] = total
+
+    @staticmethod
+    def is_capable(capability: str) -> bool:
+        """Whether the store has a capability: none that is known.
+
+        Raises:
+            ValueError: one that is not known.
+        """
+        if capability.lower() != KVStoreBase.OPTIMIZER:
+            raise _StoreError(f"Unknown capability: {printable(capability)}", expected=KVStoreBase.OPTIMIZER)
+        return False
 
 
 def _pairs(key: Any, value: Any) -> list[tuple[Any, list[Any]]]:
@@ -397,7 +435,8 @@ def initialize(
     """Give a store the parameters, and the devices what the store has."""
     for name, arrays in zip(names, param_arrays, strict=True):
         value = arg_params[name]
-        if on_store and value.stype == "default":
+        # stores of a program's own need not keep values: broadcast is all that each of them has
+        if (on_store and value.stype == "default") or not hasattr(store, "init"):
             store.broadcast(name, value.as_in_context(cpu()), out=arrays)
         else:
             store.init(name, value)

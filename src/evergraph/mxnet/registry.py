@@ -22,6 +22,16 @@ def get_registry(base_class: type) -> dict[str, type]:
     return dict(_REGISTRY.setdefault(base_class, {}))
 
 
+def put(known: dict[str, type], klass: type, name: str | None, nickname: str) -> type:
+    """Enter a class under its name in lower case, or under another; one of that name that gives way is told."""
+    key = (name or klass.__name__).lower()
+    if key in known and known[key] is not klass:
+        new, old = (f"{k.__module__}.{k.__name__}" for k in (klass, known[key]))
+        warnings.warn(f"{nickname} {key} is now {new}, no longer {old}", UserWarning, stacklevel=3)
+    known[key] = klass
+    return klass
+
+
 def get_register_func(base_class: type, nickname: str) -> Callable[..., Any]:
     """A function (or decorator) that registers subclasses under their names in lower case.
 
@@ -34,12 +44,7 @@ def get_register_func(base_class: type, nickname: str) -> Callable[..., Any]:
     def register(klass: Any, name: str | None = None) -> Any:
         if not issubclass(klass, base_class):
             raise AssertionError(f"Can only register subclass of {base_class.__name__}")
-        key = (name or klass.__name__).lower()
-        if key in known and known[key] is not klass:
-            new, old = (f"{k.__module__}.{k.__name__}" for k in (klass, known[key]))
-            warnings.warn(f"{nickname} {key} is now {new}, no longer {old}", UserWarning, stacklevel=2)
-        known[key] = klass
-        return klass
+        return put(known, klass, name, nickname)
 
     register.__doc__ = f"Register a class as a {nickname}."
     return register

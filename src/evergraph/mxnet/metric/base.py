@@ -8,6 +8,7 @@ import torch
 
 from evergraph.errors import UsageError
 from evergraph.mxnet.ndarray.base import Array
+from evergraph.mxnet.registry import put
 
 __all__ = ["EvalMetric", "MeanMetric", "alias", "check_label_shapes", "create", "register", "tensor"]
 
@@ -167,17 +168,17 @@ class MeanMetric(EvalMetric):
         raise NotImplementedError
 
 
-def register(klass: type) -> type:
-    """Make a metric known by its class's name; also a decorator."""
-    EvalMetric.registry[klass.__name__.lower()] = klass
-    return klass
+def register(klass: type, name: str | None = None) -> type:
+    """Make a metric known by its class's name, or by another; also a decorator."""
+    return put(EvalMetric.registry, klass, name, "metric")
 
 
 def alias(*names: str) -> Callable[[type], type]:
     """Decorates a metric that has further names."""
 
     def decorate(klass: type) -> type:
-        EvalMetric.registry.update({n.lower(): klass for n in names})
+        for each in names:
+            register(klass, each)
         return klass
 
     return decorate
