@@ -99,7 +99,9 @@ def test_loss_scale_cells_hold_the_recorded_parameters(name):
     loss = nn.SoftmaxCrossEntropyWithLogits(sparse=True, reduction="mean")
     train = nn.TrainOneStepWithLossScaleCell(nn.WithLossCell(net, loss), optimizer, update.get_update_cell())
     written = evergraph.open(CKPT / f"{name}.ckpt")
-    assert [(p.name, p.shape) for p in train.get_parameters()] == [(n, tuple(t.shape)) for n, t in written.items()]
+    assert [(p.name, p.shape) for p in train.get_parameters()] == [
+        (n, tuple(t.shape or ())) for n, t in written.items()
+    ]
 
 
 def test_a_scaled_step_is_the_plain_step_and_an_overflow_changes_nothing():
@@ -190,12 +192,12 @@ def test_lists_trained_parameters_before_moving_statistics():
 @pytest.mark.parametrize(
     ("groups", "wanted"),
     [
-        ("[{'params': [a]}, {'params': [b], 'lr': 0.5}]", "learning_rate learning_rate_group_1 momentum moments.a"),
-        ("[{'params': [a], 'lr': 0.2}, {'params': [b]}]", "learning_rate_group_0 learning_rate momentum moments.a"),
+        ("[{'params': [a]}, {'params': [b], 'lr': 0.5}]", "learning_rate learning_rate_group_1 a b momentum moments.a"),
+        ("[{'params': [a], 'lr': 0.2}, {'params': [b]}]", "learning_rate_group_0 learning_rate a b momentum moments.a"),
         ("[{'params': [a]}, {'params': [b], 'lr': [0.1]}]", "moments.b learning_rate learning_rate_group_1"),
         (
             "[{'params': [a]}, {'params': [b], 'lr': 0.5}, {'order_params': [b, a]}]",
-            "learning_rate_group_1 learning_rate momentum moments.b",
+            "learning_rate_group_1 learning_rate b a momentum moments.b",
         ),
         (
             "[{'params': [a], 'lr': [0.1]}, {'params': [b]}, {'order_params': [b, a]}]",
@@ -232,3 +234,29 @@ def test_decays_alike_whatever_the_loss_scale_is(name):
     for scale in (1.0, 8.0):
         for grouped in (False, True):
             np.testing.assert_allclose(stepped(scale, grouped), DECAYS[name][grouped], rtol=2e-7)
+
+
+def test_lists_what_it_trains_among_its_own_parameters():
+    class Both(nn.Cell):
+        def __init__(self, net, optimizer):
+            super().__init__()
+            self.net, self.opt = net, optimizer
+
+    net = nn.Dense(2, 1)
+    optimizer = nn.Momentum(net.trainable_params(), 0.1, 0.9)
+    own = ["global_step", "learning_rate", "weight", "bias", "momentum", "moments.weight", "moments.bias"]
+    assert [n for n, _ in optimizer.parameters_and_names()] == own
+    assert list(optimizer.parameters_dict()) == own
+    # MindSpore 2.10: a cell that holds both gives the weights the optimizer's name
+    assert [(n, p.name) for n, p in Both(net, optimizer).parameters_and_names()][:2] == [
+        ("net.weight", "opt.weight"),
+        ("net.bias", "opt.bias"),
+    ]
+
+
+def test_names_parameters_without_names_as_mindspore():
+    params = [ms.Parameter(ms.Tensor([1.0])) for _ in range(2)]
+    optimizer = nn.Momentum(params, 0.1, 0.9)
+    own = "global_step learning_rate Parameter$1 Parameter$2 momentum moments.Parameter$1 moments.Parameter$2"
+    assert [p.name for p in optimizer.get_parameters()] == own.split()
+    assert optimizer.get_lr() is optimizer.learning_rate

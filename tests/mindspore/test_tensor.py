@@ -205,3 +205,15 @@ def test_mint_has_the_functions_arguments_and_answers_of_torch():
     assert ms.mint.sum(x, dim=(0, 1), dtype=ms.float64).dtype == ms.float64
     with pytest.raises(AttributeError):
         ms.mint.no_such_function  # noqa: B018
+
+
+def test_parameters_copy_and_tensors_of_tensors_share_as_in_mindspore():
+    source = ms.Tensor([1.0, 1.0])
+    param = ms.Parameter(source, name="p")
+    param[0] = 7
+    assert source.asnumpy().tolist() == [1, 1]
+    again = ms.Parameter(param, name="q")
+    again[1] = 3
+    assert param.asnumpy().tolist() == [7, 1]
+    ms.Tensor(source)[0] = 5
+    assert source.asnumpy().tolist() == [5, 1]

@@ -42,6 +42,7 @@ _NAMES = {
         "context": "GRAPH_MODE PYNATIVE_MODE get_context set_context set_device reset_auto_parallel_context "
         "set_auto_parallel_context get_auto_parallel_context",
         "ops.gradients": "grad value_and_grad get_grad jit ms_function stop_gradient",
+        "ops.transforms": "jacfwd jacrev jvp vjp vmap",
         "serialization": "save_checkpoint load_checkpoint load_checkpoint_async load_param_into_net "
         "load_segmented_checkpoints async_ckpt_thread_status ckpt_to_safetensors safetensors_to_ckpt "
         "build_searched_strategy load_distributed_checkpoint merge_pipeline_strategys merge_sliced_parameter "

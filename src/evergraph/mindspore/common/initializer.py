@@ -9,7 +9,7 @@ import torch
 
 from evergraph.errors import ShapeError, UsageError, printable
 from evergraph.mindspore.common import dtype as mstype
-from evergraph.mindspore.common.tensor import Tensor, wrap
+from evergraph.mindspore.common.tensor import Tensor, fresh
 
 
 class Initializer:
@@ -290,4 +290,4 @@ def initializer(init: Any, shape: Any = None, dtype: Any = mstype.float32) -> Te
         raise UsageError(
             "initial values are an Initializer, its name, a number or a Tensor", found=printable(type(init).__name__)
         )
-    return wrap(init._values(sizes).to(mstype.of(dtype).torch))
+    return fresh(init._values(sizes).to(mstype.of(dtype).torch))

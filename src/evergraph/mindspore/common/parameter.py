@@ -18,7 +18,7 @@ class Parameter(Tensor):
     """A tensor with a name, which networks own, optimizers update and checkpoints hold.
 
     Args:
-        default_input: Tensor, NumPy array or number; a Tensor's memory is shared.
+        default_input: Tensor, NumPy array or number, which is copied.
         name: its name; without one it is `Parameter#n` until a cell that takes it gives it its attribute's.
         requires_grad: whether it is trained.
         layerwise_parallel, parallel_optimizer: kept for programs that read them.
@@ -37,8 +37,12 @@ class Parameter(Tensor):
         storage_format: str = "",
         device: str | None = None,
     ) -> None:
-        data = default_input if isinstance(default_input, Tensor) else Tensor(default_input)
-        held = data._torch.detach()
+        if isinstance(default_input, Tensor):
+            held = default_input._torch.detach()
+            held = held if default_input._fresh else held.clone()
+            default_input._fresh = False
+        else:
+            held = Tensor(default_input)._torch.detach()
         kind = held.dtype
         self._torch = torch.nn.Parameter(
             held, requires_grad=requires_grad and (kind.is_floating_point or kind.is_complex)
@@ -117,7 +121,7 @@ class Parameter(Tensor):
             init: "same" copies the values; otherwise a Tensor, number, or initializer's name or object.
         """
         if isinstance(init, str) and init == "same":
-            data = self._wrapped(self._torch.detach().clone())
+            data = self._wrapped(self._torch)
         elif isinstance(init, Tensor):
             data = init
         else:

@@ -11,7 +11,7 @@ from evergraph.mindspore.common import dtype as mstype
 from evergraph.mindspore.common import printing
 from evergraph.mindspore.common.methods import Methods
 
-__all__ = ["Tensor", "from_numpy", "is_tensor", "tensor", "unwrap", "wrap"]
+__all__ = ["Tensor", "fresh", "from_numpy", "is_tensor", "tensor", "unwrap", "wrap"]
 
 
 def wrap(value: Any) -> Any:
@@ -23,6 +23,13 @@ def wrap(value: Any) -> Any:
     if isinstance(value, (tuple, list)):
         return tuple(wrap(v) for v in value)
     return value
+
+
+def fresh(value: torch.Tensor) -> "Tensor":
+    """A Tensor of values that nobody else holds: a Parameter takes its memory instead of copying it."""
+    found = wrap(value)
+    found._fresh = True
+    return found
 
 
 def unwrap(value: Any) -> Any:
@@ -111,6 +118,7 @@ class Tensor(Methods):
     """
 
     _torch: torch.Tensor
+    _fresh = False
 
     def __init__(
         self,
@@ -125,7 +133,7 @@ class Tensor(Methods):
             self._torch = _initialised(input_data, dtype, shape, init)
             return
         if isinstance(input_data, Tensor):
-            data = input_data._torch.detach().clone()
+            data = input_data._torch.detach()
         elif isinstance(input_data, torch.Tensor):
             data = input_data
         elif input_data is None and shape is not None and dtype is not None:
@@ -244,6 +252,18 @@ class Tensor(Methods):
     def mT(self) -> "Tensor":
         """The last two dimensions in each other's place."""
         return wrap(self._torch.mT)
+
+    def register_hook(self, hook_fn: Any) -> Any:
+        """Call `hook_fn(gradient)` when this tensor's gradient is known; what it returns takes its place.
+
+        Raises:
+            UsageError: no gradient is asked for.
+        """
+        if not self._torch.requires_grad:
+            raise UsageError(
+                "a hook needs a tensor that gradients flow through", fix="register it where grad() computes"
+            )
+        return self._torch.register_hook(lambda gradient: unwrap(hook_fn(wrap(gradient))))
 
     def assign_value(self, value: "Tensor") -> "Tensor":
         """Take another tensor's values, shape and type; its memory is shared from now on."""

@@ -12,8 +12,9 @@ from evergraph.errors import UsageError, printable
 from evergraph.mindspore.common import dtype as mstype
 from evergraph.mindspore.common.parameter import Parameter, ParameterTuple
 from evergraph.mindspore.common.tensor import Tensor, unwrap, wrap
+from evergraph.mindspore.nn.backward import hooked, with_bprop
 
-__all__ = ["Cell", "GraphCell", "recording"]
+__all__ = ["Cell", "GraphCell", "is_recording", "recording"]
 
 
 class _State(threading.local):
@@ -21,6 +22,11 @@ class _State(threading.local):
 
 
 _state = _State()
+
+
+def is_recording() -> bool:
+    """Whether what is computed now is recorded."""
+    return _state.recording
 
 
 @contextlib.contextmanager
@@ -75,9 +81,11 @@ class Cell(torch.nn.Module):
         own["_auto_prefix"] = auto_prefix
         own["_flags"] = dict(flags or {})
         own["_hooks_before"], own["_hooks_after"] = [], []
+        own["_hooks_of_inputs"], own["_hooks_of_outputs"] = [], []
         own["_to_float"] = None
         own["_instance_name"] = ""
         own["_param_prefix"] = ""
+        own["_unnamed"] = 1
         own["cls_name"] = type(self).__name__
         own["requires_grad"] = False
         own["training"] = False
@@ -94,7 +102,7 @@ class Cell(torch.nn.Module):
             self.__dict__.pop(name, None)
             self.insert_param_to_cell(name, value)
         elif isinstance(value, ParameterTuple):
-            for item in value:
+            for item in self._named(value):
                 self.insert_param_to_cell(item.name, item, check_name_contain_dot=False)
             object.__setattr__(self, name, value)
         elif isinstance(value, Cell):
@@ -106,6 +114,14 @@ class Cell(torch.nn.Module):
             self._assigned(name, value)
         else:
             torch.nn.Module.__setattr__(self, name, value)  # type: ignore[arg-type]
+
+    def _named(self, params: ParameterTuple) -> ParameterTuple:
+        """Parameters, of which those without a name have got one."""
+        for item in params:
+            if item._generated:
+                own = self.__dict__
+                item.name, own["_unnamed"] = f"Parameter${own['_unnamed']}", own["_unnamed"] + 1
+        return params
 
     def _assigned(self, name: str, value: Any) -> None:
         """A value for an attribute that is a Parameter."""
@@ -163,11 +179,30 @@ class Cell(torch.nn.Module):
             changed = hook(self, inputs)
             if changed is not None:
                 inputs = changed if isinstance(changed, tuple) else (changed,)
-        output = self.construct(*inputs, **named)
+        output = self._computed(inputs, named)
         for hook in own["_hooks_after"]:
             changed = hook(self, inputs, output)
             output = output if changed is None else changed
         return output
+
+    def _computed(self, inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        """What `construct` gives, with the cell's own gradients and hooks where gradients are asked for."""
+        own = self.__dict__
+        if _state.recording and not named and hasattr(self, "bprop"):
+            return with_bprop(self, inputs)
+        if _state.recording and not named and (own["_hooks_of_inputs"] or own["_hooks_of_outputs"]):
+            return hooked(self, inputs, own["_hooks_of_outputs"], own["_hooks_of_inputs"])
+        return self.construct(*inputs, **named)
+
+    def register_backward_hook(self, hook_fn: Callable[..., Any]) -> Any:  # type: ignore[override]
+        """Call `hook_fn(cell, inputs' gradients, outputs' gradients)`; what it returns replaces the first ones."""
+        self._hooks_of_inputs.append(hook_fn)
+        return _Handle(self._hooks_of_inputs, hook_fn)
+
+    def register_backward_pre_hook(self, hook_fn: Callable[..., Any]) -> Any:
+        """Call `hook_fn(cell, outputs' gradients)`; what it returns takes their place."""
+        self._hooks_of_outputs.append(hook_fn)
+        return _Handle(self._hooks_of_outputs, hook_fn)
 
     def register_forward_pre_hook(self, hook_fn: Callable[..., Any], **_: Any) -> Any:  # type: ignore[override]
         """Call `hook_fn(cell, inputs)` before `construct`; what it returns takes the inputs' place."""
@@ -231,10 +266,14 @@ class Cell(torch.nn.Module):
         """Each Parameter once, by its attributes' path: a cell's own before its children's."""
         seen: set[int] = set()
         for path, cell in self.cells_and_names(name_prefix=name_prefix) if expand else [(name_prefix, self)]:
-            for name, param in cell._params.items():
+            for name, param in cell._listed():
                 if param is not None and id(param) not in seen:
                     seen.add(id(param))
                     yield (f"{path}.{name}" if path else name), param
+
+    def _listed(self) -> "list[tuple[str, Parameter | None]]":
+        """Its own Parameters by the names of its attributes."""
+        return list(self._params.items())
 
     def get_parameters(self, expand: bool = True) -> Iterator[Parameter]:
         """Each Parameter once."""

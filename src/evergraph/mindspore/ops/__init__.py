@@ -3,7 +3,7 @@
 import importlib
 from typing import Any
 
-_MODULES = ("gradients", "elements", "arrays", "reductions", "neural", "primitives", "structures")
+_MODULES = ("gradients", "elements", "arrays", "reductions", "neural", "transforms", "primitives", "structures")
 _ALIASES = ("functional", "operations", "composite")
 
 

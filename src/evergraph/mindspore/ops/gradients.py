@@ -7,7 +7,7 @@ import torch
 
 from evergraph.errors import UsageError, printable
 from evergraph.mindspore.common.tensor import Tensor, wrap
-from evergraph.mindspore.nn.cell import recording
+from evergraph.mindspore.nn.cell import is_recording, recording
 
 __all__ = [
     "GradOperation",
@@ -56,30 +56,61 @@ def gradients_of(
         named: its named inputs.
 
     Raises:
-        UsageError: nothing is asked for, or no output depends on it.
+        UsageError: nothing is asked for.
     """
     order = () if positions is None else (positions,) if isinstance(positions, int) else tuple(positions)
     if not order and weights is None:
         raise UsageError("gradients of inputs or of weights are asked for", where="grad(grad_position=None)")
+    beyond = [p for p in order if not -len(inputs) <= p < len(inputs)]
+    if beyond:
+        raise UsageError("there are fewer inputs", expected=f"positions below {len(inputs)}", found=printable(beyond))
+    again = is_recording()
     given = list(inputs)
     for place in order:
-        given[place] = wrap(given[place]._torch.detach().requires_grad_())
+        given[place] = wrap(_leaf(given[place], again))
     single = isinstance(weights, Tensor)
     params = [weights] if single else list(weights or ())
     with recording():
         output = fn(*given, **(named or {}))
-    heads = [t for t in _tensors(output[0] if has_aux else output) if t.requires_grad]
-    if not heads:
-        raise UsageError("no output depends on what gradients are asked for")
+    heads = list(_tensors(output[0] if has_aux else output))
     starts = [torch.ones_like(h) for h in heads] if sens is None else list(_tensors(sens))
+    pairs = [(h, s) for h, s in zip(heads, starts, strict=False) if h.requires_grad]
     leaves = [given[p]._torch for p in order] + [p._torch for p in params]
-    found = torch.autograd.grad(heads, leaves, starts[: len(heads)], allow_unused=True)
+    found: Any = [None] * len(leaves)
+    if pairs:
+        heads, starts = map(list, zip(*pairs, strict=True))
+        found = torch.autograd.grad(heads, leaves, starts, allow_unused=True, create_graph=again)
     wrapped = [wrap(torch.zeros_like(x) if g is None else g) for g, x in zip(found, leaves, strict=True)]
     of_inputs, of_weights = tuple(wrapped[: len(order)]), tuple(wrapped[len(order) :])
     first: Any = of_inputs[0] if isinstance(positions, int) else of_inputs
     second: Any = of_weights[0] if single else of_weights
     both = (first, second) if order and weights is not None else first if order else second
-    return _detached(output), both
+    return output if again else _detached(output), both
+
+
+def _leaf(value: Any, again: bool) -> torch.Tensor:
+    """An input that gradients are taken of; where they are taken again of what is made of them, still the outer one's.
+
+    Raises:
+        UsageError: it is no Tensor of fractions.
+    """
+    if not isinstance(value, Tensor) or not (value._torch.is_floating_point() or value._torch.is_complex()):
+        found = value.dtype.title if isinstance(value, Tensor) else type(value).__name__
+        raise UsageError("gradients are taken of Tensors of fractions", found=printable(found))
+    data = value._torch
+    return data.view_as(data) if again and data.requires_grad else data.detach().requires_grad_()
+
+
+def _with_ids(found: Any, positions: Any, weights: Any) -> Any:
+    """Each gradient beside its input's position or its Parameter's name."""
+
+    def paired(names: Any, values: Any) -> Any:
+        return (names, values) if isinstance(values, Tensor) else tuple(zip(names, values, strict=True))
+
+    named = None if weights is None else getattr(weights, "name", None) or [w.name for w in weights]
+    if positions is None or weights is None:
+        return paired(positions if weights is None else named, found)
+    return paired(positions, found[0]), paired(named, found[1])
 
 
 def value_and_grad(
@@ -87,6 +118,7 @@ def value_and_grad(
     grad_position: Any = 0,
     weights: Any = None,
     has_aux: bool = False,
+    return_ids: bool = False,
 ) -> Callable[..., Any]:
     """A function that gives what `fn` gives, and its gradients.
 
@@ -95,13 +127,15 @@ def value_and_grad(
         grad_position: an input's position, several, or None.
         weights: Parameters, or None.
         has_aux: whether only the first output is differentiated.
+        return_ids: whether each gradient is paired with its input's position or its Parameter's name.
 
     >>> value_and_grad(lambda x: x * x)(Tensor(3.0))
     (Tensor(shape=[], dtype=Float32, value= 9), Tensor(shape=[], dtype=Float32, value= 6))
     """
 
     def both(*inputs: Any, **named: Any) -> Any:
-        return gradients_of(fn, inputs, grad_position, weights, None, has_aux, named)
+        output, found = gradients_of(fn, inputs, grad_position, weights, None, has_aux, named)
+        return output, _with_ids(found, grad_position, weights) if return_ids else found
 
     return both
 
@@ -111,6 +145,7 @@ def grad(
     grad_position: Any = 0,
     weights: Any = None,
     has_aux: bool = False,
+    return_ids: bool = False,
 ) -> Callable[..., Any]:
     """A function that gives the gradients of `fn`; with `has_aux` its other outputs, too.
 
@@ -120,6 +155,7 @@ def grad(
 
     def gradients(*inputs: Any, **named: Any) -> Any:
         output, found = gradients_of(fn, inputs, grad_position, weights, None, has_aux, named)
+        found = _with_ids(found, grad_position, weights) if return_ids else found
         return (found, output[1:]) if has_aux else found
 
     return gradients
@@ -156,9 +192,14 @@ def get_grad(gradients: Any, identifier: Any) -> Any:
         UsageError: there is none.
     """
     wanted = identifier.name if hasattr(identifier, "name") else identifier
-    for name, found in gradients if isinstance(gradients[0], tuple) else [gradients]:
-        if name == wanted:
-            return found
+    rows = [gradients]
+    while rows:
+        row = rows.pop()
+        if isinstance(row, tuple) and len(row) == 2 and isinstance(row[0], (int, str)):
+            if row[0] == wanted:
+                return row[1]
+        elif isinstance(row, tuple):
+            rows.extend(row)
     raise UsageError("no such gradient", where=printable(wanted))
 
 

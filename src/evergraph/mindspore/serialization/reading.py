@@ -11,7 +11,7 @@ from evergraph.checkpoint import Checkpoint
 from evergraph.errors import EvergraphError, IntegrityError, printable
 from evergraph.formats import by_name
 from evergraph.mindspore.common.parameter import Parameter
-from evergraph.mindspore.common.tensor import wrap
+from evergraph.mindspore.common.tensor import fresh, wrap
 from evergraph.mindspore.serialization.loading import load_param_into_net
 from evergraph.mindspore.serialization.problems import FORMATS, WrongTypeError, WrongValueError, require_instance
 from evergraph.mindspore.serialization.stored import StoredParameter, may_wait, read
@@ -172,7 +172,7 @@ def _value(name: str, stored: Stored, waits: bool) -> Any:
     stripped = name.strip()
     if waits and stripped:
         return StoredParameter(stripped, stored)
-    return Parameter(wrap(read(stored)), name=stripped or None)
+    return Parameter(fresh(read(stored)), name=stripped or None)
 
 
 _POOL = ThreadPoolExecutor(2, "evergraph-load")

@@ -90,9 +90,19 @@ class Optimizer(Cell):
         self._decays = [
             wd if self.is_group or not ("beta" in p.name or "gamma" in p.name) else 0.0 for p, _, wd in rows
         ]
-        self.__dict__["_trained"] = ParameterTuple([p for p, _, _ in rows])
-        self.__dict__["parameters"] = self._trained
+        trained = self._named(ParameterTuple([p for p, _, _ in rows]))
+        self.__dict__["_trained"] = self.__dict__["parameters"] = trained
+        self.__dict__["_before_trained"], self.__dict__["_listed_as"] = len(self._params), [p.name for p in trained]
         self._weights = [p._torch for p in self._trained]
+
+    def _listed(self) -> "list[tuple[str, Parameter | None]]":
+        """Its own Parameters with those that it trains among them, where MindSpore lists them.
+
+        They are no attributes: a weight may be called as one of the optimizer's own.
+        """
+        own, at = super()._listed(), self.__dict__.get("_before_trained", 0)
+        trained = zip(self.__dict__.get("_listed_as", ()), self.__dict__.get("_trained", ()), strict=True)
+        return [*own[:at], *trained, *own[at:]]
 
     # learning rates
 
@@ -151,8 +161,9 @@ class Optimizer(Cell):
         return _ListedRate(array, name)
 
     def get_lr(self) -> Any:
-        """The learning rate of this step; of groups, one for each Parameter."""
-        found = [wrap(torch.tensor(r)) for r in self._rates_now()]
+        """The learning rate of this step, a Parameter where it stays; of groups, one for each Parameter."""
+        now = zip(self._rates, self._rates_now(), strict=True)
+        found = [held if isinstance(held, Parameter) else wrap(torch.tensor(rate)) for held, rate in now]
         return tuple(found) if self.is_group_lr else found[0]
 
     def _rates_now(self) -> list[float]:
