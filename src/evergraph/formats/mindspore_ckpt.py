@@ -1,5 +1,6 @@
 """MindSpore's `.ckpt` files: records, checksum trailer, encryption. Layout: docs/formats/mindspore-ckpt.md."""
 
+import itertools
 import zlib
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
@@ -114,7 +115,7 @@ class MindSporeCheckpoint(Format):
         crc = options.get("crc_check", bool(own.get("crc")) and cipher is None)
 
         def pieces() -> Iterator[Piece]:
-            records = (piece for p in plans for piece in p.pieces())
+            records: Iterator[Piece] = itertools.chain.from_iterable(p.pieces() for p in plans)
             if cipher is not None:
                 return encrypted(records, plain, cipher)
             return _with_crc(records) if crc else records

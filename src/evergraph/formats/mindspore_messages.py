@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
+from typing import NamedTuple
 
 from evergraph.errors import DamagedError, printable
 from evergraph.formats.protobuf import BYTES, KINDS, VARINT, Wire, decode_varint, signed, wrong_wire_type
@@ -85,6 +86,17 @@ def _form(text: bytes) -> tuple[DType, tuple[int, ...], int]:
     return kind, shape, math.prod(shape) * kind.itemsize if len(shape) <= MAX_DIMENSIONS else -1
 
 
+class _Before(NamedTuple):
+    """The last whole tensor's record: its bytes before its name, the name's length, its bytes behind; what they say."""
+
+    head: bytes
+    name: int
+    body: bytes
+    kind: DType
+    shape: tuple[int, ...]
+    nbytes: int
+
+
 class Proto:
     """One TensorProto: sizes, type, where its content is."""
 
@@ -161,6 +173,7 @@ class Reader:
         self.wire = Wire(source, limit)
         self.findings: list[str] = []
         self._unknown = False
+        self._before = _Before(b"", 0, b"", DTYPES["float32"], (), 0)
 
     def records(self) -> Iterator[Record]:
         """Every record in order; afterwards `findings` says what the schema does not have."""
@@ -183,11 +196,20 @@ class Reader:
             window: bytes of the file.
             at: where the record begins in them.
         """
+        before = self._before
+        begin = at + len(before.head)
+        name_end = begin + before.name
+        # layers are alike: with the same name's length, sizes and type, a record's bytes around its name are the same
+        if before.head and window.startswith(before.head, at) and window.startswith(before.body, name_end):
+            start = base + name_end + len(before.body)
+            if start + before.nbytes <= self.limit:
+                return self._found(base + at, window[begin:name_end], before, start)
         head = _HEAD.match(window, at)
         if head is None:
             return None
         begin = head.end()
-        body = _BODY.match(window, begin + window[begin - 1])
+        name_end = begin + window[begin - 1]
+        body = _BODY.match(window, name_end)
         if body is None:
             return None
         tensor, form, content = body.groups()
@@ -202,10 +224,14 @@ class Reader:
             or base + body.end(1) + _number(tensor) != end
         ):
             return None
+        self._before = _Before(head[0], name_end - begin, body[0], kind, shape, nbytes)
+        return self._found(base + at, window[begin:name_end], self._before, start)
+
+    def _found(self, at: int, name: bytes, form: "_Before", start: int) -> Record:
         record = Record()
-        record.at, record.end = base + at, end
-        record.tag = window[begin : body.start()].decode("utf-8", "surrogateescape")
-        record.tensor = Tensor(kind, shape, Extent(self.source, start, nbytes))
+        record.at, record.end = at, start + form.nbytes
+        record.tag = name.decode("utf-8", "surrogateescape")
+        record.tensor = Tensor(form.kind, form.shape, Extent(self.source, start, form.nbytes))
         return record
 
     def walk(self, at: int, index: int) -> Record:

@@ -12,7 +12,7 @@ from evergraph.formats.mindspore_records import OWN, TYPE_NAMES
 from evergraph.formats.protobuf import encode_varint
 from evergraph.tensors import DENSE, MAP, TEXT, Blob, Computed, Held, Joined, Tensor
 
-__all__ = ["CUTTERS", "SLICE", "Plan", "cut", "plan_tensor"]
+__all__ = ["CUTTERS", "SLICE", "Plan", "Whole", "cut", "plan_tensor"]
 
 SLICE = 512 << 20
 """Bytes above which MindSpore gives a tensor several records."""
@@ -21,6 +21,7 @@ CUTTERS = ("bytes", "rows")
 """How large tensors are cut: at exactly so many bytes (a synchronous save), or between rows (an asynchronous one)."""
 
 _EMPTY_TEXT = bytes(4)
+_TYPES = {ours: theirs.encode() for ours, theirs in TYPE_NAMES.items()}
 
 
 class Plan(NamedTuple):
@@ -53,6 +54,22 @@ class Plan(NamedTuple):
             yield self.literals[-1]
 
 
+class Whole(NamedTuple):
+    """The one record of a tensor that is not cut: its bytes up to the content, and the content."""
+
+    head: bytes
+    blob: Blob
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the record."""
+        return len(self.head) + self.blob.nbytes
+
+    def pieces(self) -> tuple[bytes, Blob]:
+        """The record's bytes in order."""
+        return self
+
+
 def _interleave(literals: Sequence[bytes], sizes: Sequence[int], blobs: Sequence[Blob]) -> Iterator[Piece]:
     """Contents cut out of blobs that are divided in another way, in one pass over them."""
     chunks = (memoryview(c) for blob in blobs for c in blob.chunks())
@@ -68,7 +85,7 @@ def _interleave(literals: Sequence[bytes], sizes: Sequence[int], blobs: Sequence
             yield Held(part)
 
 
-def plan_tensor(name: str, tensor: Tensor, cutter: str | None = None, limit: int = SLICE) -> Plan:
+def plan_tensor(name: str, tensor: Tensor, cutter: str | None = None, limit: int = SLICE) -> Plan | Whole:
     """The records of one entry.
 
     Args:
@@ -79,20 +96,18 @@ def plan_tensor(name: str, tensor: Tensor, cutter: str | None = None, limit: int
         limit: bytes of the largest piece.
     """
     tag = name.encode("utf-8", "surrogateescape")
-    if tensor.storage == DENSE and OWN not in tensor.details and tensor.blob.nbytes <= limit:
+    blob = tensor.blob
+    if tensor.storage == DENSE and OWN not in tensor.details and blob.nbytes <= limit:
         # nearly every entry of nearly every file
-        size = tensor.blob.nbytes
-        return Plan(
-            (_head(tag, tensor.shape or (), TYPE_NAMES[tensor.dtype].encode(), size), b""), (size,), (tensor.blob,)
-        )
+        return Whole(_head(tag, tensor.shape or (), _TYPES[tensor.dtype], blob.nbytes), blob)
     own = _recorded(name, tensor)
     if tensor.storage == MAP:
         return _plan_map(tag, name, tensor, own)
-    type_name = TYPE_NAMES[tensor.dtype].encode()
+    type_name = _TYPES[tensor.dtype]
     if tensor.storage == TEXT:
-        dims, blob = own.get("dims", (0,)), tensor.blob if tensor.blob.nbytes else Held(_EMPTY_TEXT)
+        dims, blob = own.get("dims", (0,)), blob if blob.nbytes else Held(_EMPTY_TEXT)
     else:
-        dims, blob = tensor.shape or (), tensor.blob
+        dims = tensor.shape or ()
         dims = own["dims"] if not dims and own.get("dims") == (0,) else dims
     kept = own.get("pieces", ())
     if cutter is None and kept and sum(kept) == blob.nbytes:
@@ -153,13 +168,19 @@ def _joined(records: list[list[bytes]], own: Mapping[str, Any], identities: list
 
 def _head(tag: bytes, dims: Sequence[int], type_name: bytes, nbytes: int) -> bytes:
     """A record up to its content."""
-    tensor = _tensor_head(tuple(dims), type_name, nbytes)
-    name = b"\n" + encode_varint(len(tag)) + tag
-    body = b"\x12" + encode_varint(len(tensor) + nbytes) + tensor
-    return b"\n" + encode_varint(len(name) + len(body) + nbytes) + name + body
+    before, behind = _around(len(tag), tuple(dims), type_name, nbytes)
+    return before + tag + behind
 
 
 @functools.lru_cache(1 << 12)  # layers of one shape spell the same again and again
+def _around(length: int, dims: tuple[int, ...], type_name: bytes, nbytes: int) -> tuple[bytes, bytes]:
+    """A record's bytes before its name, and from there to its content."""
+    tensor = _tensor_head(dims, type_name, nbytes)
+    name = b"\n" + encode_varint(length)
+    body = b"\x12" + encode_varint(len(tensor) + nbytes) + tensor
+    return b"\n" + encode_varint(len(name) + length + len(body) + nbytes) + name, body
+
+
 def _tensor_head(dims: tuple[int, ...], type_name: bytes, nbytes: int) -> bytes:
     sizes = b"".join(b"\x08" + encode_varint(d) for d in dims)
     return sizes + b"\x12" + encode_varint(len(type_name)) + type_name + b"\x1a" + encode_varint(nbytes)

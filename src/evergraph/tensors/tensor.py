@@ -25,6 +25,7 @@ MAP = "map"
 """Storage of MindSpore's hash map parameters: keys, values and status side by side."""
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
+_LETTERS = frozenset("?bBhHiIlLqQefd")
 
 
 class Tensor:
@@ -70,10 +71,10 @@ class Tensor:
             return cls.text(value, details)
         import numpy as np
 
-        if type(value).__module__.split(".")[0] == "torch":
-            array = _from_torch(value)
+        if isinstance(value, np.ndarray):
+            array = value
         else:
-            array = value if isinstance(value, np.ndarray) else np.asarray(value)
+            array = _from_torch(value) if type(value).__module__.split(".")[0] == "torch" else np.asarray(value)
         kind = dtype(array.dtype)
         if kind == "str" and array.ndim == 0:
             return cls.text(str(array), details)
@@ -83,8 +84,12 @@ class Tensor:
             )
         if not array.dtype.isnative and array.dtype.byteorder == ">":
             array = array.astype(array.dtype.newbyteorder("<"))
-        flat = np.ascontiguousarray(array).reshape(-1).view(np.uint8) if array.size else b""
-        return cls(kind, tuple(array.shape), Held(flat), details=details)
+        if not array.size:
+            return cls(kind, array.shape, Held(b""), details=details)
+        shape, array = array.shape, np.ascontiguousarray(array)  # which makes scalars vectors
+        # a view of bytes takes NumPy longer than memory itself, which casts the types that it has a letter for
+        flat = array if array.dtype.char in _LETTERS else array.reshape(-1).view(np.dtype("u1"))
+        return cls(kind, shape, Held(flat), details=details)
 
     @classmethod
     def text(cls, text: str, details: Mapping[str, Any] = _NOTHING) -> "Tensor":
@@ -164,6 +169,11 @@ class Tensor:
     def _array(self, view: memoryview) -> "np.ndarray":
         import numpy as np
 
+        try:
+            # a third of the time that an array from a buffer, reshaped, takes
+            return np.ndarray(self.shape or (), self.dtype.numpy(), view)
+        except (TypeError, ValueError, OverflowError):
+            pass  # a size left open, or one that no array has
         try:
             return np.frombuffer(view, dtype=self.dtype.numpy(), count=self.size).reshape(self.shape)
         except (ValueError, OverflowError) as error:
