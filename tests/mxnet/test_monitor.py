@@ -43,3 +43,28 @@ def test_watches_a_module_that_is_fitted(caplog):
     shown = [r.getMessage() for r in caplog.records if r.getMessage().startswith("Batch:")]
     assert any("fc_weight" in t for t in shown)
     assert any("softmax_output" in t for t in shown)
+
+
+def test_shows_the_gradients_that_nodes_give_their_inputs():
+    x, w = mx.sym.Variable("x"), mx.sym.Variable("w")
+    both = mx.sym.elemwise_mul(x, w, name="m") + x
+    loss = mx.sym.MakeLoss(mx.sym.dot(mx.sym.tanh(both, name="t"), mx.sym.Variable("q"), name="d"), name="l")
+    run = loss.simple_bind(mx.cpu(), x=(2,), w=(2,), q=(2,), grad_req={"x": "write", "w": "write", "q": "null"})
+    for name, values in {"x": [0.3, 0.5], "w": [1.3, -0.5], "q": [2.3, -1.5]}.items():
+        run.arg_dict[name][:] = mx.nd.array(values)
+    monitor = mx.mon.Monitor(1, stat_func=lambda x: x, pattern="[dtm]_backward.*")
+    monitor.install(run)
+    monitor.tic()
+    run.forward(is_train=True)
+    run.backward()
+    rows = [(name, np.array(text.strip("\t[]").split(), float).tolist()) for _, name, text in monitor.toc()]
+    # recorded from MXNet 1.9.1
+    wanted = {
+        "d_backward_output0": [2.3, -1.5],
+        "t_backward_output": [1.47756, -1.4100223],
+        "m_backward_output0": [1.920828, 0.7050111],
+        "m_backward_output1": [0.44326803, -0.7050111],
+    }
+    assert [name for name, _ in rows] == list(wanted)
+    np.testing.assert_allclose([values for _, values in rows], list(wanted.values()), rtol=1e-5)
+    assert monitor.toc() == []

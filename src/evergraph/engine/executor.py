@@ -167,6 +167,8 @@ class Executor:
     def set_monitor(self, callback: Callable[[str, Any], None] | None, inputs: bool = False) -> None:
         """Call `callback(name, value)` for every output of every node in each forward pass; None ends it.
 
+        In a backward pass it receives "<node>_backward_output<i>", the gradient that a node gives its input i.
+
         Args:
             callback: receives "<node>_<output>" and a detached value.
             inputs: also for the variables and the inputs of every node.
@@ -227,7 +229,7 @@ class Executor:
     def _compute(self, arguments: Sequence[Any]) -> list[Any]:
         plan = self._plan(self._training)
         if self._monitor is not None:
-            return plan.observe(arguments, self.auxiliary, *self._monitor)
+            return plan.observe(arguments, self.auxiliary, *self._monitor, gradients=True)
         return plan(arguments, self.auxiliary)
 
     def _can_freeze(self) -> bool:

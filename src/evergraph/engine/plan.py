@@ -67,6 +67,7 @@ class Plan:
         auxiliary: Sequence[Any],
         callback: Callable[[str, Any], None],
         inputs: bool = False,
+        gradients: bool = False,
     ) -> list[Any]:
         """As a call, with `callback(name, value)` for every output of every node, in MXNet's spelling of names.
 
@@ -75,6 +76,8 @@ class Plan:
             auxiliary: as in a call.
             callback: receives "<node>_<output>" and the value.
             inputs: also the variables, and "<node>_<input>" of every node, before its outputs.
+            gradients: also, while a gradient of this run is computed, "<node>_backward_output<i>": what the node alone
+                gives its input i; without the number where it has one.
         """
         names = dict(zip(self.program.inputs, (*self.arguments, *self.auxiliary), strict=True))
 
@@ -91,7 +94,8 @@ class Plan:
             for label, tensor in zip(step.op.output_names(step.params), found, strict=False):
                 callback(f"{step.name}_{label}", tensor)
 
-        return self.routine.observe([*arguments, *auxiliary], see)
+        before = functools.partial(_with_gradients, callback) if gradients and torch.is_grad_enabled() else None
+        return self.routine.observe([*arguments, *auxiliary], see, before)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Plan":
         return self  # nothing in it changes
@@ -99,6 +103,26 @@ class Plan:
     def __repr__(self) -> str:
         purpose = "training" if self.run.training else "inference"
         return f"<Plan for {purpose}: {len(self.program.steps)} steps, {len(self.outputs)} outputs>"
+
+
+def _with_gradients(callback: Callable[[str, Any], None], step: Step, given: list[Any]) -> list[Any]:
+    """A step's inputs as tensors of its own, whose gradients are shown when they come."""
+    if step.op is None:
+        return given
+    found, name = list(given), f"{step.name}_backward_output"
+    several = len([v for v in step.inputs if v != NOTHING]) - len(step.op.auxiliary_names(step.params)) > 1
+    # autograd reaches the youngest first, and MXNet shows the first input first
+    for i, value in reversed(list(enumerate(given))):
+        if isinstance(value, torch.Tensor) and value.requires_grad:
+            found[i] = value.view_as(value)
+            found[i].register_hook(
+                functools.partial(_show, callback, f"{name}{i}" if several else name, value.detach())
+            )
+    return found
+
+
+def _show(callback: Callable[[str, Any], None], name: str, value: Any, gradient: Any) -> None:
+    callback(name, torch.zeros_like(value) if gradient is None else gradient)
 
 
 class Subgraph:

@@ -52,13 +52,20 @@ class Routine:
             raise _failure(step, [slots[i] for i in step.inputs], error) from error
         return [slots[i] for i in self._outputs]
 
-    def observe(self, values: Sequence[Any], see: Callable[[Step, Sequence[Any], Sequence[Any]], None]) -> list[Any]:
-        """As a call, with `see(step, inputs, outputs)` after every step."""
+    def observe(
+        self,
+        values: Sequence[Any],
+        see: Callable[[Step, Sequence[Any], Sequence[Any]], None],
+        before: Callable[[Step, list[Any]], list[Any]] | None = None,
+    ) -> list[Any]:
+        """As a call, with `see(step, inputs, outputs)` after every step; `before(step, inputs)` gives its inputs."""
         slots = self._template.copy()
         for slot, value in zip(self._inputs, values, strict=True):
             slots[slot] = value
         for call, ins, _, free, step in self._code:
             given = [slots[i] for i in ins]
+            if before is not None:
+                given = before(step, given)
             try:
                 found = call(*given)
             except Exception as error:

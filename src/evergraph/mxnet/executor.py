@@ -227,6 +227,9 @@ class Executor:
     def set_monitor_callback(self, callback: Callable[[str, Any], None] | None, monitor_all: bool = False) -> None:
         """Call `callback(name, array)` for every output of every node in each forward pass.
 
+        In a backward pass it is called for the gradients that nodes give their inputs, "<node>_backward_output<i>"
+        (without the number where there is one input).
+
         Args:
             callback: what is called; None ends it.
             monitor_all: whether inputs are shown too.
