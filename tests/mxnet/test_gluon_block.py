@@ -185,3 +185,51 @@ def test_calls_hooks_and_lets_them_go():
 def test_symbols_pass_through_blocks():
     net = nn.Dense(2, in_units=3, prefix="fc_")
     assert net(mx.sym.var("x")).list_arguments() == ["x", "fc_weight", "fc_bias"]
+
+
+class Stopped(gluon.HybridBlock):
+    def __init__(self, stop, **kwargs):
+        super().__init__(**kwargs)
+        self.stop = stop
+        with self.name_scope():
+            self.bn = nn.BatchNorm(momentum=0.5)
+            self.out = nn.Dense(1)
+
+    def hybrid_forward(self, F, x):
+        return self.out(self.stop(F, self.bn(x)))
+
+
+STOPS = {
+    "nothing": lambda F, x: x,
+    "BlockGrad": lambda F, x: F.BlockGrad(x),
+    "argmax": lambda F, x: F.argmax(x, axis=1, keepdims=True),
+    "zeros_like": lambda F, x: F.zeros_like(x),
+}
+
+
+@pytest.mark.parametrize("hybrid", [False, True])
+@pytest.mark.parametrize("stop", STOPS)
+def test_moves_statistics_behind_what_stops_the_gradient(stop, hybrid):
+    net = Stopped(STOPS[stop])
+    net.initialize()
+    net.hybridize(hybrid)
+    with mx.autograd.record():
+        out = net(mx.nd.array(np.arange(6).reshape(3, 2) ** 1.5))
+    assert net.bn.running_mean.data().asnumpy().tolist() == [0, 0]
+    out.backward()
+    # as MXNet 1.9.1
+    np.testing.assert_allclose(net.bn.running_mean.data().asnumpy(), [1.8047, 2.8961], atol=1e-4)
+    np.testing.assert_allclose(net.bn.running_var.data().asnumpy(), [5.9858, 9.2254], atol=1e-4)
+
+
+@pytest.mark.parametrize("hybrid", [False, True])
+def test_gives_a_gradient_of_zero_behind_what_stops_it(hybrid):
+    net = nn.HybridLambda(lambda F, x: F.BlockGrad(x))
+    net.hybridize(hybrid)
+    x = mx.nd.ones((2,))
+    x.attach_grad()
+    x.grad[:] = 7
+    with mx.autograd.record():
+        out = net(x)
+    out.backward()
+    assert x.grad.asnumpy().tolist() == [0, 0]

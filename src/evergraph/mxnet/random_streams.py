@@ -8,7 +8,7 @@ import torch
 from evergraph.mxnet.context import Context
 from evergraph.ops.run import Run
 
-__all__ = ["generator", "run_for", "seed_all", "seed_one"]
+__all__ = ["generator", "own_run", "run_for", "seed_all", "seed_one"]
 
 _LOCK = threading.Lock()
 _RUNS: dict[tuple[int, int, bool], Run] = {}
@@ -59,6 +59,11 @@ def run_for(ctx: Context, training: bool) -> Run:
     if found is None:
         found = _RUNS[key] = _ContextRun(ctx, training)
     return found
+
+
+def own_run(ctx: Context, training: bool) -> Run:
+    """As `run_for`, for one caller alone, who may collect the updates of states in it."""
+    return _ContextRun(ctx, training)
 
 
 def seed_all(seed: int) -> None:

@@ -8,8 +8,8 @@ import torch
 from evergraph.engine.plan import Plan, make_plan
 from evergraph.mxnet._state import STATE
 from evergraph.mxnet.ndarray.base import wrap
-from evergraph.mxnet.ndarray.invoke import own
-from evergraph.mxnet.random_streams import run_for
+from evergraph.mxnet.ndarray.invoke import linked, own
+from evergraph.mxnet.random_streams import own_run
 from evergraph.mxnet.symbol import Symbol
 from evergraph.ops.sparse import is_sparse, kind_of
 
@@ -63,12 +63,18 @@ class CachedOp:
         tracked = recording and any(_tracks(v) for v in values)
         with torch.set_grad_enabled(tracked):
             plan, states = self._plan(ctx, values), [a._data for a in given[count:]]
+            plan.run.updates = updates = [] if tracked else None
             if self._hook is None:
                 found = plan(values[:count], states)
             else:
                 self._ctx = ctx
                 found = plan.observe(values[:count], states, self._hook, self._hook_all)
-        return [wrap(own(r, values), ctx) for r in found]
+        if tracked:
+            found = [linked(r, values) for r in found]
+        results = [own(r, values) for r in found]
+        if updates:
+            _update_from(results, updates)
+        return [wrap(r, ctx) for r in results]
 
     def _plan(self, ctx: Any, values: Sequence[Any]) -> Plan:
         names, training = (*self.arguments, *self.auxiliary), STATE.training
@@ -85,13 +91,25 @@ class CachedOp:
                 training=training,
                 shapes=shapes,
                 device=ctx.torch_device,
-                run=run_for(ctx, training),
+                run=own_run(ctx, training),
                 sparse=dict(sparse),
             )
             self._plans[exact if made.shaped else key] = made
             self._plans.setdefault(key, made)
             return made
         return self._plans[exact]
+
+
+def _update_from(results: Sequence[Any], updates: Sequence[Callable[[], None]]) -> None:
+    """Change the states once a gradient comes to a result: MXNet sends zeros through what stops it inside."""
+
+    def change(_: Any) -> None:
+        for update in reversed(updates):
+            update()
+
+    for result in results:
+        if isinstance(result, torch.Tensor) and result.requires_grad:
+            result.register_hook(change)
 
 
 def _tracks(value: Any) -> bool:
