@@ -14,6 +14,8 @@ OUTSIDE = [
     ("Deconvolution", {"kernel": (1, 1), "num_filter": 0}),
     ("Embedding", {"input_dim": 0, "output_dim": 2}),
     ("Embedding", {"input_dim": 2, "output_dim": 0}),
+    ("SoftmaxOutput", {"smooth_alpha": 1.5}),
+    ("SoftmaxOutput", {"smooth_alpha": -0.1}),
     ("Dropout", {"p": 1.5}),
     ("Dropout", {"p": -0.1}),
     ("RNN", {"state_size": 1, "num_layers": 1, "mode": "lstm", "p": 2}),
@@ -123,3 +125,22 @@ def test_lists_nodes_as_the_release_does():
         "--------------------\nOp:Activation, Name=r\nInputs:\n\targ[0]=fc1(0)\nAttrs:\n\tact_type=relu\n"
     )
     assert net.debug_str() == wanted
+
+
+def nesterov(out):
+    weight, grad, mom = nd.array([1, 2, 3]), nd.array([0.1, -0.2, 0.3]), nd.array([0.01, 0.02, 0.03])
+    other = nd.zeros((3,))
+    target = {"weight": weight, "other": other, "list": [weight]}[out]
+    nd.nag_mom_update(weight, grad, mom, lr=0.1, wd=0.1, momentum=0.9, out=target)
+    return weight.asnumpy(), other.asnumpy(), mom.asnumpy()
+
+
+@pytest.mark.parametrize(
+    ("out", "momentum"), [("weight", [-0.0107, 0.01784, -0.0321]), ("other", [-0.011, 0.018, -0.033])]
+)
+def test_nesterovs_momentum_has_the_decay_of_the_weight_that_was_written(out, momentum):
+    for target in (out, out.replace("weight", "list")):
+        weight, other, mom = nesterov(target)
+        # as MXNet 1.9.1
+        np.testing.assert_allclose(weight if out == "weight" else other, [0.9701, 2.0162, 2.9103], rtol=1e-5)
+        np.testing.assert_allclose(mom, momentum, atol=5e-6)

@@ -154,10 +154,29 @@ def _make(op: Operator, called: str) -> Callable[..., Any]:
         made = planned_list(caller)
     else:
         made = planned_many(caller)
+    if op.name == "nag_mom_update":
+        made = _decayed_late(caller, made)
     made.__name__ = made.__qualname__ = called
     made.__doc__ = documentation(op, "NDArray")
     made.__signature__ = signature(op)  # type: ignore[attr-defined]
     return made
+
+
+def _decayed_late(caller: Caller, made: Callable[..., Any]) -> Callable[..., Any]:
+    """Nesterov's step; where the weight takes the result, MXNet has written it by the time it computes mom's decay."""
+
+    def call(*args: Any, out: Any = None, name: str | None = None, **kwargs: Any) -> Any:
+        target: Any = out[0] if isinstance(out, (list, tuple)) and out else out
+        inputs, given = caller.split(args, kwargs) if target is not None else ([], {})
+        if target is None or not inputs or inputs[0]._data is not target._data:
+            return made(*args, out=out, name=name, **kwargs)
+        before = target._data.clone()
+        result = made(*args, out=out, name=name, **kwargs)
+        params = caller.convert(given)
+        inputs[2]._data.add_(before.sub_(target._data), alpha=params["lr"] * params["wd"])
+        return result
+
+    return call
 
 
 def _long_way(caller: Caller) -> Callable[..., Any]:

@@ -9,6 +9,7 @@ from evergraph.ops.lazy import F, torch
 from evergraph.ops.registry import operator
 from evergraph.ops.rules import Dims, unify
 from evergraph.ops.schema import Params
+from evergraph.ops.types import Fraction
 
 __all__ = [
     "LinearRegressionOutput",
@@ -107,7 +108,7 @@ def SoftmaxOutput(
     preserve_shape: bool = False,
     normalization: Literal["batch", "null", "valid"] = "null",
     out_grad: bool = False,
-    smooth_alpha: float = 0.0,
+    smooth_alpha: Fraction = 0.0,
 ):
     """The softmax over all values of each sample, over axis 1 at each position (multi_output), or over the last axis
     (preserve_shape); its gradient is that of the cross entropy with label.
