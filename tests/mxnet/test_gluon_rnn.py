@@ -55,3 +55,17 @@ def test_refuses_states_of_another_shape():
     net.load_parameters(str(DATA / "1.9.1/gluon/lstm.save_parameters.params"))
     with pytest.raises(ValueError, match="state shape"):
         net(mx.nd.ones((2, 2, 4)), [mx.nd.zeros((4, 5, 3))] * 2)
+
+
+@pytest.mark.parametrize("hybrid", [False, True])
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize(("kind", "total"), [("LSTM", [0.8585, 3.9798]), ("GRU", [1.5441, 6.3123])])
+def test_takes_the_size_of_its_input_from_the_first_batch(kind, total, bidirectional, hybrid):
+    net = getattr(rnn, kind)(2, num_layers=2, bidirectional=bidirectional)
+    net.initialize(mx.init.Constant(0.1))
+    net.hybridize(hybrid)
+    # as MXNet 1.9.1; the weights of both directions are unknown at first
+    found = net(mx.nd.ones((10, 1, 5))).sum().asscalar()
+    assert found == pytest.approx(total[bidirectional], abs=2e-4)
+    assert net.collect_params(".*0_i2h_weight")
+    assert {p.shape[1] for p in net.collect_params(".*0_i2h_weight").values()} == {5}

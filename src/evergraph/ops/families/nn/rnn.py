@@ -192,8 +192,10 @@ def _joined(p: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], list
     sizes = [None if s is None else s[axis] for s in ins]
     if None not in sizes:
         total = sum(d for d in sizes if d is not None)
-    elif sizes.count(None) == 1 and total is not None:
-        sizes[sizes.index(None)] = total - sum(d for d in sizes if d is not None)
+    elif total is not None:
+        # the first weights of the two directions are as large
+        share, rest = divmod(total - sum(d for d in sizes if d is not None), sizes.count(None))
+        sizes = [share if d is None and not rest else d for d in sizes]
     whole: Dims = (*known[:axis], None, *known[axis + 1 :])
     for s in (*ins, *outs):
         whole = unify(whole, None if s is None else (*s[:axis], None, *s[axis + 1 :]), "a part of _rnn_param_concat")
