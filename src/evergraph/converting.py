@@ -7,7 +7,7 @@ from typing import Any
 
 from evergraph.checkpoint import Checkpoint, edit
 from evergraph.crossing import Crossing, cross, decide, gathered, origin_of
-from evergraph.errors import ConversionError, UsageError, collect, printable
+from evergraph.errors import ConversionError, UsageError, collect, counted, printable
 from evergraph.formats import File, by_name
 from evergraph.formats.opening import open_checkpoint
 from evergraph.saving import save, target_format
@@ -47,7 +47,7 @@ class Converted:
 
     def lines(self) -> list[str]:
         """What was done, in words."""
-        found = [f"{self.tensors} tensors as {self.format}"]
+        found = [f"{counted(self.tensors, 'tensor')} as {self.format}"]
         found += [f"renamed {printable(a)} -> {printable(b)}" for a, b in self.renamed]
         found += [f"left out {printable(n)}" for n in self.dropped]
         found += self.crossing.lines() if self.crossing is not None else []
@@ -110,7 +110,7 @@ def convert(
     >>> import numpy as np, tempfile, os
     >>> path = os.path.join(tempfile.mkdtemp(), "w.safetensors")
     >>> convert(Checkpoint({"arg:w": np.zeros(3, "float32")}), path, rename=["^arg:="]).lines()
-    ['1 tensors as safetensors', 'renamed arg:w -> w']
+    ['1 tensor as safetensors', 'renamed arg:w -> w']
     """
     opened, told = gathered(source) or (open_checkpoint(source, **(read_options or {})), None)
     model = told if model is None else model

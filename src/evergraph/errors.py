@@ -18,6 +18,7 @@ __all__ = [
     "UnsafeError",
     "UsageError",
     "collect",
+    "counted",
     "printable",
 ]
 
@@ -41,6 +42,15 @@ def printable(text: object, limit: int = 200) -> str:
     if shown.isascii() and shown.isprintable():
         return shown
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in shown)
+
+
+def counted(count: int, noun: str) -> str:
+    """A number and what it counts.
+
+    >>> counted(1, "tensor"), counted(2, "tensor")
+    ('1 tensor', '2 tensors')
+    """
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 class EvergraphError(RuntimeError):

@@ -1,17 +1,18 @@
 """Brings an old checkpoint to today's form, once: the graph in numbered steps, the arrays in today's records."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from evergraph.checkpoint import Checkpoint
-from evergraph.errors import UsageError, printable
+from evergraph.errors import UsageError, collect, counted, printable
 from evergraph.formats import File, by_name
 from evergraph.formats.opening import open_checkpoint
 from evergraph.graph import version_words
 from evergraph.passes.registry import Edit
 from evergraph.saving import save, target_format
-from evergraph.stores import locate
+from evergraph.stores import Location, exists, locate
 
 __all__ = ["Comparison", "UpgradeReport", "upgrade"]
 
@@ -82,11 +83,11 @@ class UpgradeReport:
         if not self.changed:
             found.append("everything is in today's form already")
         if self.arrays:
-            found.append(f"{self.arrays} arrays in the record of today's releases")
+            found.append(f"{counted(self.arrays, 'array')} in the record of today's releases")
         found += [f"remark: {printable(r)}" for r in self.remarks]
         if self.comparison is not None:
-            word = "the same" if self.comparison.same else f"different, by up to {self.comparison.largest:.3g}"
-            found.append(f"both were run: {self.comparison.outputs} outputs are {word}")
+            word = "the same values" if self.comparison.same else f"different by up to {self.comparison.largest:.3g}"
+            found.append(f"both were run: {counted(self.comparison.outputs, 'output')}, {word}")
         return found
 
     def report(self) -> dict[str, Any]:
@@ -132,7 +133,7 @@ def upgrade(
         raise UsageError("give a target, or in_place=True (--in-place), and not both")
     opened = open_checkpoint(source, **options)
     new, report = upgraded(opened, pooling_convention)
-    location = locate(_own_place(opened, source) if in_place else target)
+    location = _own_place(opened, locate(source)) if in_place else locate(target)
     compared = _compare(opened, new, shapes) if check else None
     # standard output has no ending that names a format
     form = by_name(new.format) if location.is_stream else target_format(location, new)
@@ -157,7 +158,10 @@ def upgraded(checkpoint: Checkpoint, pooling_convention: str | None = None) -> t
 
     if not checkpoint.format.startswith("mxnet-") and checkpoint.graph is None:
         raise UsageError(
-            "there is nothing of MXNet's to upgrade", where=checkpoint.name, found=f"format {checkpoint.format}"
+            "there is nothing of MXNet's to upgrade",
+            where=checkpoint.name,
+            expected="a symbol file, a parameter file, or a checkpoint with a graph",
+            found=f"format {checkpoint.format}, which has no older form",
         )
     # an array without its source's details gets today's record
     tensors = {n: t.replace(details={}) if _is_old(t) else t for n, t in checkpoint.items()}
@@ -177,15 +181,21 @@ def _is_old(tensor: Any) -> bool:
     return tensor.storage != "none" and tensor.details.get("version", 2) < 2
 
 
-def _own_place(checkpoint: Checkpoint, source: object) -> str:
+def _own_place(checkpoint: Checkpoint, location: Location) -> Location:
     """Where an in-place upgrade writes: the very files that were opened."""
-    location = locate(source)
-    if location.is_stream or checkpoint.format in ("tar", "zip", "mar"):
-        raise UsageError("this cannot be upgraded in place", where=location.shown, fix="give a target")
-    if checkpoint.format == "mxnet-checkpoint":
-        epoch = checkpoint.metadata.get("epoch")
-        return location.uri if epoch is None else f"{location.uri.removesuffix('-symbol.json')}"
-    return location.uri
+    inside = location.uri.endswith("/") or (location.is_local and os.path.isdir(location.name))
+    prefix, epoch = checkpoint.metadata.get("prefix"), checkpoint.metadata.get("epoch")
+    place = locate(f"{location.uri.rstrip('/')}/{prefix}") if inside and prefix is not None else location
+    why = None
+    if location.is_stream or "archive" in checkpoint.details:
+        why = "an archive, or a stream"
+    elif inside and prefix is None:
+        why = "a folder: name the file in it"
+    elif prefix is not None and not exists(place.sibling(f"{prefix}-{epoch:04d}.params")):
+        why = f"parameters that do not stand in {printable(prefix)}-{epoch:04d}.params"
+    if why is not None:
+        raise UsageError("this cannot be upgraded in place", where=location.shown, found=why, fix="give a target")
+    return place
 
 
 def _compare(old: Checkpoint, new: Checkpoint, shapes: Mapping[str, Sequence[int]] | None) -> Comparison:
@@ -198,6 +208,9 @@ def _compare(old: Checkpoint, new: Checkpoint, shapes: Mapping[str, Sequence[int
         raise UsageError("there is no graph to run", where=old.name, fix="upgrade the prefix, not one of its files")
     first, second = (predictor(c.graph, c, engine="torch") for c in (old, new) if c.graph is not None)
     known = {**old.metadata.get("input_shapes", {}), **(shapes or {})}
+    stray = [printable(n) for n in shapes or () if n not in first.inputs]
+    listed = ", ".join(map(printable, first.inputs))
+    collect(UsageError, "shapes are given for what is no input", stray, where=old.name, expected=listed)
     missing = [n for n in first.inputs if n not in known]
     if missing:
         raise UsageError(
@@ -208,5 +221,18 @@ def _compare(old: Checkpoint, new: Checkpoint, shapes: Mapping[str, Sequence[int
     rng = np.random.default_rng(0)
     values = {n: rng.uniform(-1, 1, tuple(known[n])).astype("float32") for n in first.inputs}
     pairs = list(zip(first(values), second(values), strict=True))
-    largest = max((float(np.nanmax(np.abs(a - b), initial=0.0)) for a, b in pairs), default=0.0)
+    largest = max((_farthest(a, b) for a, b in pairs), default=0.0)
     return Comparison({n: tuple(known[n]) for n in first.inputs}, largest, len(pairs))
+
+
+def _farthest(one: Any, two: Any) -> float:
+    """The largest difference of two outputs; infinite where one is not a number or of another shape."""
+    import numpy as np
+
+    if one.shape != two.shape:
+        return float("inf")
+    with np.errstate(invalid="ignore"):
+        apart = np.abs(one - two)
+    # equal infinities have no difference that is a number
+    apart = np.where((one == two) | (np.isnan(one) & np.isnan(two)), 0.0, apart)
+    return float(np.nan_to_num(apart, nan=np.inf).max(initial=0.0))

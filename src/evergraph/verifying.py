@@ -5,7 +5,7 @@ from typing import Any
 
 from evergraph.checkpoint import Checkpoint
 from evergraph.checkpoint.match import match
-from evergraph.errors import EvergraphError, FormatError, GraphError, printable
+from evergraph.errors import EvergraphError, FormatError, GraphError, counted, printable
 from evergraph.formats import by_name
 from evergraph.formats.opening import open_checkpoint
 from evergraph.graph import Graph
@@ -37,7 +37,7 @@ def verify(uri: object, *, format: str | None = None, **options: Any) -> Report:
     >>> path = os.path.join(tempfile.mkdtemp(), "w.params")
     >>> _ = save({"arg:w": np.zeros(3, "float32")}, path, checksum=True)
     >>> bool(verify(path)), verify(path).checked[1]
-    (True, '1 checksums agree')
+    (True, '1 checksum agrees')
     """
     name = locate(uri).shown
     try:
@@ -81,13 +81,15 @@ def _check_graph(checkpoint: Checkpoint) -> tuple[list[str], list[str], list[str
     graph = checkpoint.graph
     if graph is None:
         return [], [], []
-    whole = f"the graph of {len(graph)} nodes is well formed"
+    whole = f"the graph of {counted(len(graph), 'node')} is well formed"
     checked, findings, notes = [whole], [], []
     try:
         upgraded = upgrade(graph)
         notes += upgraded.remarks
         if upgraded.edits:
-            notes.append(f"the graph is of an older form ({len(upgraded.edits)} changes): see evergraph upgrade")
+            notes.append(
+                f"the graph is of an older form ({counted(len(upgraded.edits), 'change')}): see evergraph upgrade"
+            )
         problems = check(upgraded.graph)
         # an operator or a parameter that is not known may be a fork's; a wrong number of inputs can be run by nobody
         findings += [str(p) for p in problems if p.kind in ("inputs", "outputs")]

@@ -47,7 +47,7 @@ def test_everything_that_differs_is_listed():
         "dtype: type: float32 and float16",
         "values: value: 1 of 3 differ, by up to 0.5",
         "only in the second: new float64 1",
-        "1 tensors are the same",
+        "1 tensor is the same",
     ]
     assert json.loads(json.dumps(found.report()))["same"] is False
 

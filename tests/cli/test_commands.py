@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 
 import numpy as np
 import pytest
@@ -152,7 +153,7 @@ def test_upgrade_writes_what_1_9_1_writes(run, tmp_path):
     code, out, _ = run("upgrade", LENET, tmp_path / "new", "--check", "--shape", "data=2,1,12,12")
     assert code == 0
     assert "written by MXNet 0.9.5" in out
-    assert "outputs are the same" in out
+    assert "both were run: 1 output, the same values" in out
     assert (tmp_path / "new-symbol.json").read_bytes() == (
         LENET.parent / "lenet-symbol.upgraded-by-1.9.1.json"
     ).read_bytes()
@@ -165,6 +166,73 @@ def test_upgrade_in_place_replaces_both_files(run, tmp_path):
     assert code == 0
     assert eg.open(tmp_path / "n").graph.version == 10901
     assert eg.open(tmp_path / "n-0001.params")["arg:fc_bias"].details["version"] == 2
+
+
+def test_upgrade_in_place_of_a_folder_replaces_the_files_in_it(run, tmp_path):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for ending in ("-symbol.json", "-0001.params"):
+        shutil.copy(f"{LENET}{ending}", folder / f"n{ending}")
+    assert run("upgrade", folder, "--in-place")[0] == 0
+    assert [p.name for p in tmp_path.iterdir()] == ["model"]
+    assert eg.open(folder).graph.version == 10901
+
+
+@pytest.mark.parametrize("kind", ["archive", "file without a number", "folder of one file"])
+def test_rejects_an_upgrade_in_place_of_what_it_could_not_replace(kind, run, tmp_path):
+    source = tmp_path / "net"
+    if kind == "archive":
+        source = tmp_path / "net.zip"
+        with zipfile.ZipFile(source, "w") as archive:
+            for ending in ("-symbol.json", "-0001.params"):
+                archive.write(f"{LENET}{ending}", f"net{ending}")
+    elif kind == "folder of one file":
+        source.mkdir()
+        shutil.copy(f"{LENET}-0001.params", source / "net.params")
+    else:
+        shutil.copy(f"{LENET}-symbol.json", tmp_path / "net-symbol.json")
+        shutil.copy(f"{LENET}-0001.params", tmp_path / "net.params")
+    before = sorted(p.name for p in tmp_path.iterdir())
+    code, _, err = run("upgrade", source, "--in-place")
+    assert code == 2
+    assert "this cannot be upgraded in place" in err
+    assert sorted(p.name for p in tmp_path.iterdir()) == before
+
+
+def test_upgrade_rejects_shapes_of_no_input(run, tmp_path):
+    code, _, err = run("upgrade", LENET, tmp_path / "new", "--check", "--shape", "dat=2,1,12,12")
+    assert code == 2
+    assert "shapes are given for what is no input\n  - dat\n" in err
+    assert "expected: data" in err
+
+
+def test_a_comparison_sees_values_that_are_no_numbers():
+    from evergraph.upgrading import _farthest
+
+    one = np.array([1.0, np.nan, np.inf])
+    assert _farthest(one, one) == 0
+    assert _farthest(one, np.array([1.0, 2.0, np.inf])) == np.inf
+    assert _farthest(one, np.array([1.5, np.nan, np.inf])) == 0.5
+
+
+def test_upgrade_of_a_graph_alone_writes_no_parameters(run, tmp_path):
+    assert run("upgrade", f"{LENET}-symbol.json", tmp_path / "new")[0] == 0
+    assert [p.name for p in tmp_path.iterdir()] == ["new-symbol.json"]
+    expected = LENET.with_name("lenet-symbol.upgraded-by-1.9.1.json")
+    assert (tmp_path / "new-symbol.json").read_bytes() == expected.read_bytes()
+    assert run("upgrade", tmp_path / "new", "--in-place")[1].splitlines()[1] == "everything is in today's form already"
+
+
+@pytest.mark.parametrize(
+    ("release", "words"),
+    [("0.9.5", "MXNet 0.10 or older"), ("0.11.0", "MXNet 0.11"), ("1.9.1", "MXNet 0.12 or later")],
+)
+def test_upgrade_tells_the_age_of_parameters_by_their_records(release, words, run, tmp_path):
+    source = MXNET / release / "checkpoints" / "lenet-0001.params"
+    code, out, _ = run("upgrade", source, tmp_path / "new.params")
+    assert code == 0
+    assert out.splitlines()[0] == f"written by {words}"
+    assert ("14 arrays in the record" in out) == (release != "1.9.1")
 
 
 def test_upgrade_without_a_target_says_what_to_give(run):
@@ -251,10 +319,16 @@ def test_standard_input_is_read():
     assert b"arg:conv1_weight" in done.stdout
 
 
-def test_the_demo_agrees_with_the_recorded_numbers(run):
-    code, out, _ = run("demo", "--json")
+def test_the_demo_agrees_with_the_recorded_numbers_and_its_commands_work(run, tmp_path, monkeypatch):
+    code, out, _ = run("demo", "--keep", tmp_path / "kept")
     assert code == 0
-    assert json.loads(out)["good"] is True
+    assert "everything agrees" in out
+    monkeypatch.chdir(tmp_path / "kept")
+    commands = re.findall(r"\$ evergraph (.*)", out)
+    assert [c.split()[0] for c in commands] == ["inspect", "verify", "upgrade", "predict", "convert", "convert"]
+    for command in commands:
+        assert run(*command.split())[0] == 0, command
+    assert run("demo", "--keep", tmp_path / "kept" / "back.evg.json")[0] == 2
 
 
 def test_files_are_looked_at_without_torch_or_numpy():

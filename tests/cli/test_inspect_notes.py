@@ -26,7 +26,7 @@ def test_inspect_tells_what_an_archive_holds(tmp_path, capsys):
     with tarfile.open(tmp_path / "model.tar.gz", "w:gz") as archive:
         archive.add(tmp_path / "w.params", "w.params")
     assert main(["inspect", str(tmp_path / "model.tar.gz")]) == 0
-    assert "tar.gz, 1 members" in capsys.readouterr().out
+    assert "tar.gz, 1 member\n" in capsys.readouterr().out
 
 
 def test_verify_knows_that_npz_files_hold_checksums(tmp_path):

@@ -104,16 +104,24 @@ def test_saving_says_what_the_pair_cannot_hold(tmp_path):
     assert any("no role" in n for n in layout.notes)
     with pytest.raises(UsageError, match="no graph"):
         eg.save({"w": np.ones(2)}, tmp_path / "m", to="mxnet-checkpoint")
-    with pytest.raises(ConversionError, match="1 tensors"):
+    with pytest.raises(ConversionError, match="1 tensor:"):
         eg.save(found, tmp_path / "m-symbol.json")
 
 
 @pytest.mark.parametrize("name", ["m-symbol.json", "m-0007.params", "m"])
 def test_either_file_names_the_prefix_when_saving(name, tmp_path):
-    found = eg.Checkpoint({}, graph=Graph((Node("null", "w"),), heads=((0, 0, 0),)))
+    found = eg.Checkpoint({"arg:w": np.ones(2)}, graph=Graph((Node("null", "w"),), heads=((0, 0, 0),)))
     eg.save(found, tmp_path / name, to="mxnet-checkpoint")
     epoch = "0007" if "7" in name else "0000"
     assert {f"m-{epoch}.params", "m-symbol.json"} <= set(os.listdir(tmp_path))
+
+
+def test_a_graph_alone_is_a_pair_without_parameters(tmp_path):
+    graph = Graph((Node("null", "w"),), heads=((0, 0, 0),))
+    eg.save(eg.Checkpoint({}, graph=graph), tmp_path / "m")
+    assert os.listdir(tmp_path) == ["m-symbol.json"]
+    eg.save(eg.Checkpoint({}, graph=graph, metadata={"epoch": 3}), tmp_path / "m")
+    assert "m-0003.params" in os.listdir(tmp_path), "a source that had parameters, though none, keeps them"
 
 
 def test_what_is_missing_is_said_with_what_was_tried(tmp_path, prefix):

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from evergraph.errors import UnknownTensorError, printable
+from evergraph.errors import UnknownTensorError, counted, printable
 from evergraph.graph import Graph
 from evergraph.stores import Source, human
 from evergraph.tensors import Tensor
@@ -97,7 +97,7 @@ class Checkpoint(Mapping[str, Tensor]):
 
     def __repr__(self) -> str:
         kind = f" of format {self.format}" if self.format else ""
-        return f"<Checkpoint{kind}: {len(self)} tensors, {human(self.nbytes)}>"
+        return f"<Checkpoint{kind}: {counted(len(self), 'tensor')}, {human(self.nbytes)}>"
 
 
 def _unknown(name: object, names: Mapping[str, Any], where: str) -> UnknownTensorError:

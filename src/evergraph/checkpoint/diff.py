@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from evergraph.checkpoint.checkpoint import Checkpoint
-from evergraph.errors import printable
+from evergraph.errors import counted, printable
 from evergraph.stores.progress import advance
 from evergraph.tensors import DENSE, NONE, TEXT, Tensor
 
@@ -88,11 +88,11 @@ class Difference:
     def lines(self) -> list[str]:
         """The report in words."""
         if self.same:
-            return [f"no difference in {self.equal} tensors"]
+            return [f"no difference in {counted(self.equal, 'tensor')}"]
         found = [t.words for t in self.tensors]
         found += ["the tensors stand in another order"] if self.order else []
         found += [f"the graphs differ: {self.graph}"] if self.graph else []
-        return [*found, f"{self.equal} tensors are the same"]
+        return [*found, f"{counted(self.equal, 'tensor')} {'is' if self.equal == 1 else 'are'} the same"]
 
     def report(self) -> dict[str, Any]:
         """The report as plain data, for `--json`."""

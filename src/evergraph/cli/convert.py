@@ -69,5 +69,5 @@ def run(args: argparse.Namespace, out: Output) -> int:
     if args.dry_run and done.crossing is not None:
         out.table(done.crossing.table())
     for text in done.lines():
-        out.line(f"  {text}")
+        out.line(f"  {text}", hang=4)
     return 0

@@ -9,8 +9,8 @@ __all__ = ["arguments", "run"]
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
-    parser.add_argument("first", metavar="A")
-    parser.add_argument("second", metavar="B")
+    parser.add_argument("first", metavar="A", help="what to compare: a file, a prefix, a folder, an archive, a URI")
+    parser.add_argument("second", metavar="B", help="what to compare it with")
     parser.add_argument(
         "--tolerance", type=float, default=0.0, help="largest difference of a value that counts as none"
     )
@@ -24,5 +24,5 @@ def run(args: argparse.Namespace, out: Output) -> int:
         found = evergraph.diff(args.first, args.second, tolerance=args.tolerance)
     out.report(found.report())
     for text in found.lines():
-        out.line(text)
+        out.line(text, hang=2)
     return 0 if found.same else 1

@@ -2,9 +2,11 @@
 
 import argparse
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from evergraph.cli.output import Output
+from evergraph.errors import counted, printable
 
 __all__ = ["arguments", "run"]
 
@@ -26,14 +28,14 @@ def run(args: argparse.Namespace, out: Output) -> int:
     """Show the file."""
     from evergraph.cli.opening import open_checkpoint
 
-    checkpoint = open_checkpoint(args)
     with out.progress():
+        checkpoint = open_checkpoint(args)
         facts = _facts(checkpoint, args.values)
     out.report(facts)
     if out.json:
         return 0
     out.heading(checkpoint.name or args.path)
-    out.table([("", ""), *_summary(checkpoint, facts)][1:], indent="  ")
+    _labelled(_summary(checkpoint, facts), out)
     if len(checkpoint):
         out.line()
         _tensors(facts["tensors"], args.values, out)
@@ -90,16 +92,36 @@ def _summary(checkpoint: Any, facts: dict[str, Any]) -> list[tuple[str, str]]:
     kinds = Counter(str(t.dtype) for t in checkpoint.values())
     rows = [("format", f"{checkpoint.format}: {title}")]
     if len(checkpoint):
-        count = f"{len(checkpoint)} tensors" + (f" ({words})" if words else "")
+        count = counted(len(checkpoint), "tensor") + (f" ({words})" if words else "")
         rows.append(("holds", f"{count}, {human(facts['bytes'])}"))
         rows.append(("types", ", ".join(f"{kind} {n}" for kind, n in kinds.most_common())))
+    elif checkpoint.graph is None:
+        rows.append(("holds", "no tensors"))
     archive = facts.get("archive")
     if isinstance(archive, dict):
-        rows.append(("archive", f"{archive.get('kind', '')}, {len(archive.get('members', ()))} members"))
+        rows.append(("archive", f"{archive.get('kind', '')}, {counted(len(archive.get('members', ())), 'member')}"))
     rows += _training(facts.get("training"))
     rows += [("alias", f"{one} is {other}") for one, other in dict(facts.get("aliases") or {}).items()]
+    rows += [(k, text) for k in ("structure", "optimizer") if (text := _record(checkpoint.metadata.get(k)))]
     rows += [(str(k), str(v)) for k, v in checkpoint.metadata.items() if isinstance(v, (str, int, float, bool))]
     return rows
+
+
+def _record(value: Any) -> str:
+    """A pickled object, such as an optimizer, by its class and its plain attributes; nothing for anything else."""
+    if not isinstance(value, dict) or "object" not in value:
+        return ""
+    state = value.get("state")
+    pairs = state.get("dict", ()) if isinstance(state, dict) else ()
+    plain = [f"{k} {v}" for k, v in pairs if isinstance(k, str) and isinstance(v, (str, int, float, bool))]
+    return f"{value['object']}" + (f": {', '.join(plain)}" if plain else "")
+
+
+def _labelled(rows: Sequence[tuple[str, str]], out: Output) -> None:
+    """Words with what they say, one below the other."""
+    width = max((len(printable(label)) for label, _ in rows), default=0)
+    for label, text in rows:
+        out.line(f"  {printable(label).ljust(width)}  {printable(text, 2000)}", hang=width + 4)
 
 
 def _training(facts: Any) -> list[tuple[str, str]]:
@@ -124,7 +146,7 @@ def _tensors(tensors: dict[str, Any], values: bool, out: Output) -> None:
     for name, row in tensors.items():
         shape = "none" if row["shape"] is None else "x".join(map(str, row["shape"])) or "scalar"
         kind = row["dtype"] if row["storage"] == "dense" else f"{row['dtype']} {row['storage']}"
-        cells: list[object] = [name, kind, row.get("text", shape), human(row["bytes"])]
+        cells: list[object] = [name or "''", kind, row.get("text", shape), human(row["bytes"])]
         if values:
             cells += [_number(row["values"].get(k)) for k in heading[4:]]
         rows.append(cells)
@@ -147,12 +169,11 @@ def _graph_facts(graph: Any) -> dict[str, Any]:
 def _graph(graph: Any, facts: dict[str, Any], nodes: bool, out: Output) -> None:
     counts = sorted(facts["operators"].items(), key=lambda item: (-item[1], item[0]))
     out.heading("graph")
-    rows = [("", ""), ("written by", facts["written by"]), ("nodes", str(facts["nodes"]))]
+    rows = [("written by", facts["written by"]), ("nodes", str(facts["nodes"]))]
     rows.append(("operators", ", ".join(f"{op} {n}" for op, n in counts)))
     rows.append(("outputs", ", ".join(graph.nodes[h[0]].name for h in graph.heads)))
     rows += [("note", remark) for remark in facts["remarks"]]
-    for label, text in rows[1:]:
-        out.table([(label.ljust(10), text)])
+    _labelled(rows, out)
     if nodes:
         out.line()
         lines: list[tuple[object, ...]] = [("node", "operator", "inputs")]

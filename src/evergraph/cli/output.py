@@ -4,7 +4,9 @@ import contextlib
 import json
 import math
 import os
+import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -18,24 +20,34 @@ _SLOW = 0.5
 """Seconds before work is long enough to show its progress."""
 
 
-def table(rows: Sequence[Sequence[object]], right: Sequence[int] = ()) -> list[str]:
-    """Rows as aligned lines; every cell is made safe for a terminal.
+def table(rows: Sequence[Sequence[object]], right: Sequence[int] = (), width: int | None = None) -> list[str]:
+    r"""Rows as aligned lines; every cell is made safe for a terminal.
 
     Args:
         rows: the cells, the first row being the heading.
         right: columns whose cells stand to the right.
+        width: columns that there are: a first cell that leaves the others no room gets a line of its own before them.
 
     >>> table([("name", "bytes"), ("w", 12)], right=[1])
     ['name  bytes', 'w        12']
+    >>> print("\n".join(table([("name", "bytes"), ("a_long_name", 12), ("w", 8)], right=[1], width=14)))
+    name  bytes
+    a_long_name
+             12
+    w         8
     """
     cells = [[printable(c) for c in row] for row in rows]
     widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))] if cells else []
-    return [
-        "  ".join(
-            c.rjust(w) if i in right else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in cells
-    ]
+    room = width - sum(w + 2 for w in widths[1:]) if width is not None and len(widths) > 1 else None
+    if room is not None and widths[0] > room:
+        widths[0] = max((len(row[0]) for row in cells if len(row[0]) <= room), default=0)
+    lines = []
+    for row in cells:
+        apart = len(row[0]) > widths[0]
+        told = ["", *row[1:]] if apart else row
+        columns = (c.rjust(w) if i in right else c.ljust(w) for i, (c, w) in enumerate(zip(told, widths, strict=True)))
+        lines.append((f"{row[0]}\n" if apart else "") + "  ".join(columns).rstrip())
+    return lines
 
 
 class Output:
@@ -59,10 +71,25 @@ class Output:
         if locate(target).is_stream:
             self._aside, self._color = True, self._color_error
 
-    def line(self, text: object = "") -> None:
-        """A line that belongs to the answer; nothing under `--json`. The text is safe already."""
-        if not self.json:
-            self._print(text)
+    def line(self, text: object = "", hang: int = 0) -> None:
+        """A line that belongs to the answer; nothing under `--json`. The text is safe already.
+
+        Args:
+            text: the line; a terminal gets it in several where it is narrow, a pipe always in one.
+            hang: columns before the second line and those that follow.
+        """
+        width = self._width()
+        parts: list[object] = [text]
+        if width is not None and len(str(text)) > width:
+            how = {"break_long_words": False, "break_on_hyphens": False, "subsequent_indent": " " * hang}
+            parts = [*textwrap.wrap(str(text), max(width, hang + 20), **how)]
+        for part in () if self.json else parts:
+            self._print(part)
+
+    def _width(self) -> int | None:
+        """Columns of the terminal that lines go to; None where they go to no terminal."""
+        stream = sys.stderr if self._aside else sys.stdout
+        return shutil.get_terminal_size().columns if stream.isatty() else None
 
     def _print(self, text: object) -> None:
         stream = sys.stderr if self._aside else sys.stdout
@@ -78,9 +105,15 @@ class Output:
         self.line(f"{_BOLD}{printable(text)}{_PLAIN}" if self._color else printable(text))
 
     def table(self, rows: Sequence[Sequence[object]], right: Sequence[int] = (), indent: str = "  ") -> None:
-        """Aligned rows under a heading row."""
-        for number, text in enumerate(table(rows, right)):
-            self.line(indent + (f"{_DIM}{text}{_PLAIN}" if number == 0 and self._color else text))
+        """Aligned rows under a heading row; in a terminal, a name that leaves no room stands on a line of its own."""
+        width = self._width()
+        for number, text in enumerate(table(rows, right, width and width - len(indent))):
+            for part in text.split("\n"):
+                self._print_row(indent + (f"{_DIM}{part}{_PLAIN}" if number == 0 and self._color else part))
+
+    def _print_row(self, text: str) -> None:
+        if not self.json:
+            self._print(text)
 
     def note(self, text: object) -> None:
         """A word aside, on standard error; nothing when quiet."""

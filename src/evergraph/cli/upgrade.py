@@ -45,9 +45,9 @@ def run(args: argparse.Namespace, out: Output) -> int:
         )
     out.report(done.report())
     for text in done.lines():
-        out.line(text)
+        out.line(text, hang=2)
     for edit in done.edits if args.edits else ():
-        out.line(f"  {edit}")
+        out.line(f"  {edit}", hang=4)
     for file in done.files:
         out.line(f"wrote {file.location.shown}")
     return 1 if done.comparison is not None and not done.comparison.same else 0

@@ -3,7 +3,7 @@
 import argparse
 
 from evergraph.cli.output import Output
-from evergraph.errors import printable
+from evergraph.errors import counted, printable
 
 __all__ = ["arguments", "run"]
 
@@ -26,9 +26,9 @@ def run(args: argparse.Namespace, out: Output) -> int:
     with out.progress():
         report = evergraph.verify(args.path, format=args.format, **options)
     out.report(report.report())
-    out.heading(f"{report.name}: {'good' if report.ok else f'{len(report.findings)} findings'}")
+    out.heading(f"{report.name}: {'good' if report.ok else counted(len(report.findings), 'finding')}")
     for mark, lines in (("+", report.checked), ("!", report.findings), ("note:", report.notes)):
         for text in lines:
             for number, part in enumerate(text.split("\n")):
-                out.line(f"  {mark if not number else ' ' * len(mark)} {printable(part, 2000)}")
+                out.line(f"  {mark if not number else ' ' * len(mark)} {printable(part, 2000)}", hang=len(mark) + 3)
     return 0 if report.ok else 1

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from evergraph.checkpoint import Checkpoint
-from evergraph.errors import UsageError, printable
+from evergraph.errors import UsageError, counted, printable
 from evergraph.formats.base import File, Format, Layout
 from evergraph.formats.bundle import OPTIONS, Bundle, Found
 from evergraph.formats.mxnet_params import RELEASES, MXNetParams
@@ -58,7 +58,11 @@ class MXNetSymbol(Format):
         if checkpoint.graph is None:
             raise UsageError("the checkpoint has no graph to save", where=target.shown)
         data = to_json(checkpoint.graph)
-        losses = [f"{len(checkpoint)} tensors: save a prefix to keep them beside the graph"] if len(checkpoint) else []
+        losses = (
+            [f"{counted(len(checkpoint), 'tensor')}: save a prefix to keep them beside the graph"]
+            if len(checkpoint)
+            else []
+        )
         losses += [f"metadata: {printable(k)}" for k in checkpoint.metadata if k not in _OWN]
         return Layout((File(target, lambda: (data,), len(data)),), tuple(losses))
 
@@ -89,6 +93,8 @@ class MXNetCheckpoint(Format):
         self.check_options(options, self.read_options)
         prefix, epoch = split_name(source.location.basename)
         bundle = prefix_bundle(source.location, prefix)
+        if bundle is None and MXNetSymbol().recognise(source.head(4096), source):
+            return MXNetSymbol().read(source)  # a graph that is being written, or renamed: of a pair without parameters
         if bundle is None:
             raise UsageError(
                 "the file belongs to no pair",
@@ -99,7 +105,7 @@ class MXNetCheckpoint(Format):
         return bundle.open(epoch=options.get("epoch", epoch))
 
     def plan(self, checkpoint: Checkpoint, target: Location, **options: Any) -> Layout:
-        """Two files, the parameters first.
+        """Two files, the parameters first; the graph's alone where there never were parameters.
 
         Args:
             checkpoint: tensors with roles (`arg:`, `aux:`) and a graph.
@@ -118,6 +124,7 @@ class MXNetCheckpoint(Format):
         epoch = options.get("epoch", checkpoint.metadata.get("epoch", 0) if named is None else named)
         if type(epoch) is not int or not 0 <= epoch <= 9999:
             raise UsageError("an epoch is a number from 0 to 9999", found=repr(epoch))
+        alone = not len(checkpoint) and named is None and "epoch" not in {**checkpoint.metadata, **options}
         own = checkpoint.details.get("carried", {}).get(MXNetParams.name, {})
         params = checkpoint.replace(graph=None, metadata={}, details={"carried": {MXNetParams.name: own}})
         release = {"release": options["release"]} if "release" in options else {}
@@ -127,7 +134,7 @@ class MXNetCheckpoint(Format):
         losses = [*first.losses, *(f"metadata: {printable(k)}" for k in checkpoint.metadata if k not in _OWN)]
         bare = sum(not n.startswith(ROLES) for n in checkpoint)
         notes = [f"{bare} tensors have no role (arg:, aux:): MXNet's Module needs one"] if bare else []
-        return Layout((*first.files, second), tuple(losses), tuple(notes))
+        return Layout((second,) if alone else (*first.files, second), tuple(losses), tuple(notes))
 
 
 def open_pair(bundle: Bundle, found: Found, epoch: int | None, options: Mapping[str, Any]) -> Checkpoint:

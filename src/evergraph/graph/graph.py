@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from operator import sub
 from typing import Any, TypeAlias
 
-from evergraph.errors import GraphError, collect, printable
+from evergraph.errors import GraphError, collect, counted, printable
 
 __all__ = ["NEWEST", "VARIABLE", "Entry", "Graph", "Node", "version_words"]
 
@@ -122,7 +122,8 @@ class Graph:
         return len(self.nodes)
 
     def __repr__(self) -> str:
-        return f"<Graph of {len(self.nodes)} nodes, {len(self.heads)} outputs, {version_words(self.version)}>"
+        sizes = f"{counted(len(self.nodes), 'node')}, {counted(len(self.heads), 'output')}"
+        return f"<Graph of {sizes}, {version_words(self.version)}>"
 
     @property
     def version(self) -> int | None:

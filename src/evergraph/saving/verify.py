@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from evergraph.checkpoint import Checkpoint
-from evergraph.errors import EvergraphError, printable
+from evergraph.errors import EvergraphError, counted, printable
 from evergraph.formats.training_state import TrainingState
 from evergraph.saving.checksums import read_manifest, wrong_tensors
 from evergraph.saving.save import sidecar
@@ -63,21 +63,21 @@ def check_checkpoint(checkpoint: Checkpoint, uri: object) -> Report:
         uri: where it was opened from; its manifest stands beside it.
     """
     location = locate(uri)
-    checked = [f"the table of {len(checkpoint)} tensors fits the file"]
+    checked = [f"the table of {counted(len(checkpoint), 'tensor')} fits the file"] if len(checkpoint) else []
     notes: list[str] = []
     findings = list(_unreadable(checkpoint))
     sums, wrong = _against_manifest(checkpoint, location)
     findings += wrong
     if sums is None and checkpoint.format in _OWN_SUMS:
         checked.append("the file's own checksums of its members agree")
-    elif sums is None:
+    elif sums is None and len(checkpoint):
         notes.append(
             "no checksums were saved with it: damage inside the data cannot be noticed"
             " (save with checksum=True, --checksum, to have them)"
         )
-    elif not wrong:
-        checked.append(f"{sums} checksums agree")
-    if not findings:
+    elif sums is not None and not wrong:
+        checked.append(f"{counted(sums, 'checksum')} agree{'s' * (sums == 1)}")
+    if not findings and len(checkpoint):
         checked.append("every value can be read")
     wrong_lines = tuple(dict.fromkeys(findings))
     return Report(location.shown, checkpoint.format, tuple(checked), wrong_lines, tuple(notes), sums)
