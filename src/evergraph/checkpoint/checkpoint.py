@@ -8,6 +8,7 @@ from evergraph.errors import UnknownTensorError, counted, printable
 from evergraph.graph import Graph
 from evergraph.stores import Source, human
 from evergraph.tensors import Tensor
+from evergraph.tensors.memory import loaded
 
 __all__ = ["Checkpoint"]
 
@@ -88,6 +89,18 @@ class Checkpoint(Mapping[str, Tensor]):
     def auxs(self) -> dict[str, Tensor]:
         """Tensors of role `aux:` (auxiliary states such as moving means), by their bare names."""
         return {k.removeprefix("aux:"): v for k, v in self._tensors.items() if k.startswith("aux:")}
+
+    def load(self) -> "Checkpoint":
+        """The same checkpoint with every value in memory of its own, read at once: its file may change meanwhile.
+
+        What is opened reads a value when it is asked for; whoever wants all of them has them sooner this way.
+
+        >>> import numpy as np
+        >>> Checkpoint({"w": np.ones(2, "float32")}).load()["w"].numpy()
+        array([1., 1.], dtype=float32)
+        """
+        kept: dict[str, Any] = {name: getattr(self, name) for name in ("metadata", "format", "details", "name")}
+        return Checkpoint(dict(loaded(self._tensors)), graph=self._graph, original=self.original, **kept)
 
     def replace(self, tensors: Mapping[str, Any] | None = None, **changes: Any) -> "Checkpoint":
         """The same checkpoint with other tensors, graph, metadata, format, details or name."""

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import numpy as np
 import torch
 
 from evergraph.mindspore.common import dtype as mstype
@@ -16,6 +17,7 @@ from evergraph.stores import Source
 from evergraph.stores.source import LocalSource
 from evergraph.tensors import Blob, Extent, Joined
 from evergraph.tensors import Tensor as Stored
+from evergraph.tensors.memory import Arena, fill
 
 __all__ = ["StoredParameter", "may_wait", "read", "read_all"]
 
@@ -25,8 +27,10 @@ MOST_FILES = 64
 WORTH_THREADS = 8 << 20
 """Bytes above which two threads read faster than one."""
 
+_NUMPY_HAS = frozenset(("float32", "float16", "float64", "int32", "int64", "int8", "uint8", "int16", "bool"))
+
 _LOCK = threading.Lock()
-_OPEN: weakref.WeakSet[Source] = weakref.WeakSet()
+_OPEN: weakref.WeakKeyDictionary[Source, Arena] = weakref.WeakKeyDictionary()
 
 
 class StoredParameter(Parameter):
@@ -117,13 +121,17 @@ def _materialise(param: StoredParameter) -> torch.nn.Parameter:
         if "_torch" not in held and data is not None:
             trained = param._requires_grad and (data.is_floating_point() or data.is_complex())
             held["_torch"] = torch.nn.Parameter(data, requires_grad=trained)
-            held.update({name: held.get(name, getattr(StoredParameter, name)) for name in _FLAGS})
+            for name, value in _FLAGS.items():
+                held.setdefault(name, value)
             param.__class__ = Parameter  # type: ignore[assignment]
             held.pop("_stored", None)
         return held["_torch"]
 
 
-_FLAGS = ("layerwise_parallel", "parallel_optimizer", "comm_fusion", "sliced", "init_in_server")
+_FLAGS = {
+    name: getattr(StoredParameter, name)
+    for name in ("layerwise_parallel", "parallel_optimizer", "comm_fusion", "sliced", "init_in_server")
+}
 
 
 def read(stored: Stored) -> torch.Tensor:
@@ -131,29 +139,28 @@ def read(stored: Stored) -> torch.Tensor:
 
     Records of checkpoints begin at any byte; so a mapping of the file would do for few of them.
     """
-    data = torch.empty(stored.shape or (), dtype=stored.dtype.torch())
-    if data.numel():
-        raw: Any = data.reshape(-1).view(torch.uint8).numpy()
-        _fill(stored.blob, memoryview(raw))
-    return data
+    blob, shape = stored.blob, stored.shape or ()
+    if not blob.nbytes:
+        return torch.empty(shape, dtype=stored.dtype.torch())
+    memory = _arena(blob).take(blob.nbytes)
+    fill(blob, memory)
+    if stored.dtype in _NUMPY_HAS:  # half of the time that torch takes for a view
+        return torch.from_numpy(np.ndarray(shape, stored.dtype.numpy(), memory))
+    return torch.frombuffer(memory, dtype=stored.dtype.torch()).view(shape)
 
 
-def _fill(blob: Blob, into: memoryview) -> None:
-    if isinstance(blob, Extent):
-        blob.source.fill(blob.offset, into)
-    elif isinstance(blob, Joined):
-        for piece in blob.pieces:
-            _fill(piece, into[: piece.nbytes])
-            into = into[piece.nbytes :]
-    else:
-        into[:] = blob.read()
+def _arena(blob: Blob) -> Arena:
+    """What the values of one file share while they are read one by one."""
+    first = blob.pieces[0] if isinstance(blob, Joined) else blob
+    found = _OPEN.get(first.source) if isinstance(first, Extent) else None
+    return Arena() if found is None else found
 
 
 def may_wait(source: Source) -> bool:
     """Whether values of a file may stay in it: local ones, while few are open so."""
     if not isinstance(source, LocalSource) or len(_OPEN) >= MOST_FILES:
         return False
-    _OPEN.add(source)
+    _OPEN[source] = Arena()
     return True
 
 
