@@ -51,7 +51,7 @@ def compile_program(
     """Make a frozen program into a call.
 
     Args:
-        program: left as it is.
+        program: used up: a weight is let go as soon as its lowered form is there, unless the caller holds it too.
         values: inputs, in order; the call holds for their shapes and types.
         engine: "auto", "torch" or "openvino".
         precision: "float32" or "bfloat16".
@@ -63,7 +63,7 @@ def compile_program(
             return _on_openvino(program.copy(), values, engine, precision, tell)
         except ConversionError as error:
             tell(f"{error.what}; it runs on torch")
-    return _on_torch(program.copy(), precision, device)
+    return _on_torch(program, precision, device)
 
 
 def _on_torch(program: Program, precision: str, device: torch.device) -> Compiled:
@@ -87,6 +87,7 @@ def _in_single_precision(program: Program) -> Compiled:
     pieces = split_batch(program)
     if pieces is None:
         return _lowered(program, fuse=True)
+    program.constants.clear()
     return in_pieces(pieces, _lowered(pieces.first, fuse=True), _lowered(pieces.rest, fuse=True))
 
 

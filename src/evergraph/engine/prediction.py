@@ -12,6 +12,7 @@ import torch
 from evergraph.engine.compiling import Compiled, compile_program, freeze
 from evergraph.engine.losses import predicting
 from evergraph.engine.plan import make_plan
+from evergraph.engine.program import Program
 from evergraph.engine.settings import EngineWarning, resolve
 from evergraph.engine.tensors import as_numpy, as_tensor
 from evergraph.errors import UsageError, collect, printable
@@ -20,6 +21,7 @@ from evergraph.ops.sparse import dense_value
 from evergraph.passes.signature import signature
 from evergraph.passes.types import TYPE_CODES, infer_types
 from evergraph.passes.upgrade import upgrade
+from evergraph.tensors import Tensor
 
 __all__ = ["Predictor", "predictor"]
 
@@ -145,18 +147,22 @@ class Predictor:
             return self._prepared[key]
 
     def _prepare(self, values: Sequence[torch.Tensor]) -> Compiled:
-        used = set(signature(self._predicting).inputs)
-        tensors = {n: dense_value(as_tensor(t)).to(self._device) for n, t in self._tensors.items() if n in used}
-        shapes = {n: tuple(t.shape) for n, t in (tensors | dict(zip(self.inputs, values, strict=True))).items()}
-        plan = make_plan(self._predicting, device=self._device, shapes=shapes, infer=True)
         return compile_program(
-            freeze(plan, tensors, self.inputs),
+            self._frozen(values),
             values,
             engine=self._engine,
             precision=self._precision,
             device=self._device,
             tell=self._tell,
         )
+
+    def _frozen(self, values: Sequence[torch.Tensor]) -> Program:
+        """The program with the parameters in it, and nowhere else where they are read from a file."""
+        used = set(signature(self._predicting).inputs)
+        tensors = {n: dense_value(as_tensor(t)).to(self._device) for n, t in self._tensors.items() if n in used}
+        shapes = {n: tuple(t.shape) for n, t in (tensors | dict(zip(self.inputs, values, strict=True))).items()}
+        plan = make_plan(self._predicting, device=self._device, shapes=shapes, infer=True)
+        return freeze(plan, tensors, self.inputs)
 
     def _tell(self, note: str) -> None:
         if note not in self.notes:
@@ -166,9 +172,15 @@ class Predictor:
 
 def _input_types(graph: Graph, tensors: Mapping[str, Any]) -> dict[str, Any]:
     """The type of each variable for which one follows from the parameters."""
-    known = {n: str(as_tensor(t).dtype).removeprefix("torch.") for n, t in tensors.items()}
+    known = {n: _type_name(t) for n, t in tensors.items()}
     found = infer_types(graph, {n: t for n, t in known.items() if t in TYPE_CODES}).variables()
     return {n: getattr(torch, t) for n, t in found.items() if t is not None and n not in tensors}
+
+
+def _type_name(value: Any) -> str:
+    if isinstance(value, Tensor):
+        return str(value.dtype)  # known without a look at the values
+    return str(as_tensor(value).dtype).removeprefix("torch.")
 
 
 def _device(name: Any, engine: str) -> torch.device:

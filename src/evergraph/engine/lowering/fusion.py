@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
+from evergraph.engine.lowering import onednn
 from evergraph.engine.lowering.activations import SUMS, Activation, activation_of
-from evergraph.engine.lowering.onednn import Private, private_operators
 from evergraph.engine.lowering.rewriting import Uses, constant, engine_step
 from evergraph.engine.program import NOTHING, Program, Step
 
@@ -26,17 +26,14 @@ def fuse_layers(program: Program) -> list[str]:
         program: an inference program in single precision on the CPU, changed in place.
 
     Returns:
-        Names of the nodes that became part of a layer; none where PyTorch lacks the operators.
+        Names of the nodes that became part of a layer.
     """
-    private = private_operators()
-    if private is None:
-        return []
     uses = Uses(program)
     places = {id(step): i for i, step in enumerate(program.steps)}
     steps: list[Step | None] = list(program.steps)
     names: list[str] = []
     for index, step in enumerate(program.steps):
-        layer = _convolution(program, step, private) or _dense(program, step, private)
+        layer = _convolution(program, step) or _dense(program, step)
         if layer is None:
             continue
         if uses.reader(step.inputs[1]) is step:
@@ -92,7 +89,7 @@ class Layer:
     call: Callable[[Activation | None, bool, bool], Callable[..., Any]]
 
 
-def _convolution(program: Program, step: Step, private: Private) -> Layer | None:
+def _convolution(program: Program, step: Step) -> Layer | None:
     p = step.params
     if step.kind != "Convolution" or len(p.kernel) != 2 or p.layout not in (None, "NCHW"):
         return None
@@ -100,8 +97,11 @@ def _convolution(program: Program, step: Step, private: Private) -> Layer | None
     bias = _bias(program, step)
     if weight is None or bias is None or weight.dtype != torch.float32 or shape is None or 0 in shape:
         return None
+    private = onednn.convolving()
+    if private is None:
+        return None
     options = (list(p.pad or (0, 0)), list(p.stride or (1, 1)), list(p.dilate or (1, 1)), p.num_group)
-    packed = private.reorder_convolution(weight.detach(), *options, list(shape))
+    packed = private.reorder(weight.detach(), *options, list(shape))
 
     def call(act: Activation | None, summed: bool, overwrite: bool) -> Callable[..., Any]:
         if not summed:
@@ -118,8 +118,8 @@ def _bias(program: Program, step: Step) -> tuple[Any] | None:
     return None if found is None and value != NOTHING else (found,)
 
 
-def _convolution_alone(private: Private, layer: Sequence[Any], act: Activation | None) -> Callable[..., Any]:
-    operator, last = private.convolution, torch.channels_last
+def _convolution_alone(private: onednn.Convolving, layer: Sequence[Any], act: Activation | None) -> Callable[..., Any]:
+    operator, last = private.alone, torch.channels_last
     after = (act.name, list(act.scalars), act.algorithm) if act else ("none", [], "")
 
     def call(x: Any) -> Any:
@@ -131,7 +131,7 @@ def _convolution_alone(private: Private, layer: Sequence[Any], act: Activation |
 
 
 def _convolution_and_sum(
-    private: Private, layer: Sequence[Any], act: Activation | None, overwrite: bool
+    private: onednn.Convolving, layer: Sequence[Any], act: Activation | None, overwrite: bool
 ) -> Callable[..., Any]:
     last = torch.channels_last
     after = ("add", 1.0, act.name if act else None, [], None)
@@ -142,8 +142,8 @@ def _convolution_and_sum(
         if not other.is_contiguous(memory_format=last):
             other = other.contiguous(memory_format=last)
         if overwrite:
-            return private.convolution_sum_over(other, x, *layer, *after)
-        return private.convolution_sum(x, other, *layer, *after)
+            return private.summed_over(other, x, *layer, *after)
+        return private.summed(x, other, *layer, *after)
 
     return call
 
@@ -152,7 +152,7 @@ def _convolution_and_sum(
 _DENSE_ROWS, _DENSE_WEIGHTS = 8, 1 << 20
 
 
-def _dense(program: Program, step: Step, private: Private) -> Layer | None:
+def _dense(program: Program, step: Step) -> Layer | None:
     if step.kind != "FullyConnected":
         return None
     weight, shape = constant(program, step.inputs[1]), program.shapes.get(step.inputs[0])
@@ -161,15 +161,19 @@ def _dense(program: Program, step: Step, private: Private) -> Layer | None:
         return None
     flatten = step.params.flatten and len(shape) > 2
     rows = shape[0] if step.params.flatten else math.prod(shape[:-1])
-    if rows >= _DENSE_ROWS and weight.numel() >= _DENSE_WEIGHTS:
-        packed = private.reorder_dense(weight.detach(), rows)
+    large = rows >= _DENSE_ROWS and weight.numel() >= _DENSE_WEIGHTS
+    private = onednn.dense() if large else None
+    if private is not None:
+        packed = private.reorder(weight.detach(), rows)
         return Layer("dense", False, lambda act, *_: _dense_packed(private, (packed, bias[0]), act, flatten))
     return Layer("dense", False, lambda act, *_: _dense_plain((weight, bias[0]), act, flatten))
 
 
-def _dense_packed(private: Private, layer: Sequence[Any], act: Activation | None, flatten: bool) -> Callable[..., Any]:
+def _dense_packed(
+    private: onednn.Dense, layer: Sequence[Any], act: Activation | None, flatten: bool
+) -> Callable[..., Any]:
     after = (act.name, list(act.scalars), act.algorithm) if act else ("none", [], "")
-    return lambda x: private.dense(x.flatten(1) if flatten else x, *layer, *after)
+    return lambda x: private.call(x.flatten(1) if flatten else x, *layer, *after)
 
 
 def _dense_plain(layer: Sequence[Any], act: Activation | None, flatten: bool) -> Callable[..., Any]:

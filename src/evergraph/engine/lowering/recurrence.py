@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 
+from evergraph.engine.lowering import onednn
 from evergraph.engine.lowering.lstm_cells import Cell, Dense, chains, find_cells
-from evergraph.engine.lowering.onednn import Private, private_operators
 from evergraph.engine.lowering.rewriting import Uses, constant
 from evergraph.engine.program import NOTHING, Program, Step
 from evergraph.ops import Params
@@ -124,11 +124,11 @@ def pack_recurrences(program: Program) -> list[str]:
     Returns:
         Names of the layers.
     """
-    private = private_operators()
-    if private is None or private.recurrent is None:
-        return []
     names = []
     for index, step in enumerate(program.steps):
+        private = onednn.recurrent() if step.kind in ("lstm", "RNN") else None
+        if private is None:
+            continue
         found = _packed_chain(private, step) if step.kind == "lstm" else _packed_operator(private, program, step)
         if found is not None:
             program.steps[index] = found
@@ -137,12 +137,15 @@ def pack_recurrences(program: Program) -> list[str]:
     return names
 
 
-def _packed_layer(private: Private, weights: Sequence[Any], shape: Sequence[int], reverse: bool) -> Callable[..., Any]:
+def _packed_layer(
+    private: onednn.Recurrent, weights: Sequence[Any], shape: Sequence[int], reverse: bool
+) -> Callable[..., Any]:
     """One direction of a layer: (data (time, n, inputs), hidden (n, size), cell (n, size)) -> outputs, both states."""
-    layer: Any = private.recurrent
+    layer = private.call
     size = weights[1].shape[1]
-    packed = private.reorder_recurrent(weights[0], weights[1], size, reverse, True, False, list(shape))
-    biases, options = weights[2:4], (reverse, [], 2, size, 1, True, False, False, False)
+    packed = private.reorder(weights[0], weights[1], size, reverse, True, False, list(shape))
+    # copies: views would keep the file's vector of all parameters in memory
+    biases, options = [b.clone() for b in weights[2:4]], (reverse, [], 2, size, 1, True, False, False, False)
 
     def call(data: Any, hidden: Any, cell: Any) -> tuple[Any, Any, Any]:
         # the operator reads memory in order, whatever the strides say
@@ -153,7 +156,7 @@ def _packed_layer(private: Private, weights: Sequence[Any], shape: Sequence[int]
     return call
 
 
-def _packed_chain(private: Private, step: Step) -> Step | None:
+def _packed_chain(private: onednn.Recurrent, step: Step) -> Step | None:
     weights, shape = step.params.weights, step.params.shape
     if shape is None or 0 in shape or any(w.dtype != torch.float32 for w in weights):
         return None
@@ -166,7 +169,7 @@ def _packed_chain(private: Private, step: Step) -> Step | None:
     return step.replace(call=call)
 
 
-def _packed_operator(private: Private, program: Program, step: Step) -> Step | None:
+def _packed_operator(private: onednn.Recurrent, program: Program, step: Step) -> Step | None:
     """The RNN operator in its LSTM form, with constant parameters."""
     p = step.params
     if step.kind != "RNN" or p.mode != "lstm" or p.projection_size:

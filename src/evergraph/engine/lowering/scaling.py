@@ -50,7 +50,10 @@ def fold_scalings(program: Program) -> list[str]:
         place = places.get(found.value)
         layer = None if place is None or uses.reader(found.value) is not step else steps[place]
         folded = None if layer is None else _folded(program, layer, found)
-        if folded is not None and place is not None:
+        if folded is not None and layer is not None and place is not None:
+            # the weight as it was goes at once: memory for one of them, not for all
+            if len(uses.readers.get(layer.inputs[1], ())) < 2:
+                del program.constants[layer.inputs[1]]
             # the layer goes where the scaling was, whose value it now makes: more may follow
             steps[index], steps[place] = folded.replace(outputs=step.outputs[:1]), None
             names.append(step.name)
