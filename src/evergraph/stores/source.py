@@ -229,8 +229,13 @@ class LocalSource(Source):
 
     def private(self, offset: int, length: int) -> memoryview:
         """As `read`, but writable: pages are copied when they are written to."""
-        if length < SMALL or self._descriptor < 0:
+        if self._descriptor < 0:
             return super().private(offset, length)
+        if length < SMALL:
+            # not through the mapping, as in `peek`: hundreds of small arrays mapped 17 MB around them
+            found = memoryview(bytearray(length))
+            self.fill(offset, found)
+            return found
         self.read(offset, length)
         start = offset - offset % mmap.ALLOCATIONGRANULARITY
         pages = mmap.mmap(self._descriptor, offset - start + length, access=mmap.ACCESS_COPY, offset=start)
