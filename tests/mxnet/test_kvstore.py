@@ -1,15 +1,12 @@
 """Key-value stores: sums over devices, optimizers, rows, two-bit gradients, processes."""
 
-import os
-import socket
-import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 import evergraph.mxnet as mx
+from tests.jobs import run
 
 
 def test_sums_what_devices_push():
@@ -158,43 +155,32 @@ np.save(f"{sys.argv[1]}-{size}-{rank}.npy", found)
 """
 
 
-def processes(folder, size, **environment):
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """The jobs of 1, 2 and 4 processes, and one of which a process dies: exit codes and texts, by their names."""
+    folder = tmp_path_factory.mktemp("jobs")
     (folder / "program.py").write_text(PROGRAM)
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
-    common = {"WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
-    common |= {"EVERGRAPH_DIST_TIMEOUT": "20", "GLOO_SOCKET_IFNAME": "lo", **environment}
-    started = [
-        subprocess.Popen(
-            [sys.executable, str(folder / "program.py"), str(folder / "w")],
-            env={**os.environ, **common, "RANK": str(rank)},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(size)
-    ]
-    try:
-        texts = [p.communicate(timeout=180)[1] for p in started]
-    finally:
-        for each in started:
-            each.kill()
-    return [p.returncode for p in started], texts
+    local = {"GLOO_SOCKET_IFNAME": "lo"}
+    jobs = [(size, folder / "program.py", [folder / "w"], local) for size in (1, 2, 4)]
+    jobs.append((2, folder / "program.py", [folder / "dead"], {**local, "DIE": "1"}))
+    return folder, run(folder, *jobs)
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="the loopback interface has another name")
-def test_processes_train_as_one_with_the_joined_batch(tmp_path):
-    for size in (1, 2, 4):
-        codes, texts = processes(tmp_path, size)
+def test_processes_train_as_one_with_the_joined_batch(trained):
+    folder, jobs = trained
+    for size, (codes, texts) in zip((1, 2, 4), jobs, strict=False):
         assert codes == [0] * size, texts
-    (one,) = (np.load(p) for p in Path(tmp_path).glob("w-1-*.npy"))
-    for path in (*tmp_path.glob("w-2-*.npy"), *tmp_path.glob("w-4-*.npy")):
+    (one,) = (np.load(p) for p in folder.glob("w-1-*.npy"))
+    others = [*folder.glob("w-2-*.npy"), *folder.glob("w-4-*.npy")]
+    assert len(others) == 6
+    for path in others:
         np.testing.assert_allclose(np.load(path), one, rtol=1e-5, atol=1e-6, err_msg=str(path))
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="the loopback interface has another name")
-def test_a_worker_that_dies_ends_the_others_with_a_clear_error(tmp_path):
-    codes, texts = processes(tmp_path, 2, DIE="1")
+def test_a_worker_that_dies_ends_the_others_with_a_clear_error(trained):
+    codes, texts = trained[1][-1]
     assert codes[1] == 9
     assert codes[0] not in (0, 9)
     assert "another process of the job is gone" in texts[0]

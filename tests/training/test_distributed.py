@@ -17,6 +17,7 @@ import torch
 from evergraph.errors import DamagedError, IntegrityError, ShapeError, StoreError
 from evergraph.saving.state import Moment
 from evergraph.training.shards import load_shards, read_shards, save_shards
+from tests.jobs import run
 
 HERE = Path(__file__).parent
 
@@ -27,23 +28,21 @@ POINTS = int(os.environ.get("EVERGRAPH_JOB_KILL_POINTS", "1"))
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "EVERGRAPH_DIST_TIMEOUT": "120"}
 
 
-def command(size, program, *args):
+def command(size, program, *args, restarts=0):
     start = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={size}"]
-    return [*start, str(HERE / program), *map(str, args)]
+    return [*start, f"--max-restarts={restarts}", str(HERE / program), *map(str, args)]
 
 
-def torchrun(size, program, *args, fails=False):
-    how = {"capture_output": True, "text": True, "timeout": 600, "env": ENVIRONMENT}
-    found = subprocess.run(command(size, program, *args), check=False, **how)
-    assert bool(found.returncode) == fails, found.stdout + found.stderr
-    return found.stderr
+def ended_well(jobs):
+    for codes, texts in jobs:
+        assert not any(codes), texts
 
 
 def ends(prefix, rank=0):
     return dict(np.load(f"{prefix}-{rank}.npz"))
 
 
-def same(found, wanted, kind=""):
+def same(found, wanted, kind=("arg:", "aux:")):
     assert found.keys() == wanted.keys()
     for name, value in wanted.items():
         if name.startswith(kind):
@@ -51,21 +50,21 @@ def same(found, wanted, kind=""):
 
 
 def test_a_job_that_is_killed_ends_with_the_same_bits_and_fewer_processes_take_it_over(tmp_path):
-    folder, job = tmp_path / "states", "workers.py"
-    epochs = POINTS + 1  # so many that no kill comes too late
-    torchrun(2, job, tmp_path / "other", tmp_path / "whole", 0, 0, epochs)
+    folder, epochs = tmp_path / "states", POINTS + 1  # so many that no kill comes too late
     draw = random.Random("kills of jobs")
-    for _ in range(POINTS):
-        torchrun(
-            2, job, folder, tmp_path / "killed", draw.randint(0, 1), draw.randint(1, 5), epochs, "sharded", fails=True
-        )
-        assert not (tmp_path / "killed-0.npz").exists()
-    torchrun(2, job, folder, tmp_path / "killed", 0, 0, epochs, "sharded")
-    for rank in (0, 1):
-        same(ends(tmp_path / "killed", rank), ends(tmp_path / "whole", rank))
+    killed, at = (",".join(str(draw.randint(*ends)) for _ in range(POINTS)) for ends in ((0, 1), (1, 5)))
+    args = [folder, tmp_path / "killed", killed, at, epochs, "sharded"]
+    start = command(2, "workers.py", *args, restarts=POINTS)
+    job = subprocess.run(start, check=False, capture_output=True, text=True, timeout=600, env=ENVIRONMENT)
+    assert job.returncode == 0, job.stderr
     newest = max(p for p in folder.iterdir() if (p / "training.json").exists())
     assert {"shard-0.safetensors", "shard-1.safetensors", "shards.json"} <= set(os.listdir(newest))
-    torchrun(1, job, folder, tmp_path / "alone", 0, 0, epochs, "sharded", "changes")
+    whole = (2, HERE / "workers.py", [tmp_path / "other", tmp_path / "whole", 0, 0, epochs], {})
+    alone = (1, HERE / "workers.py", [folder, tmp_path / "alone", 0, 0, epochs, "sharded", "changes"], {})
+    ended_well(run(tmp_path, whole, alone))
+    for rank in (0, 1):
+        assert ends(tmp_path / "killed", rank)["starts"] == POINTS
+        same(ends(tmp_path / "killed", rank), ends(tmp_path / "whole", rank))
     same(ends(tmp_path / "alone"), ends(tmp_path / "whole"), "arg:")
 
 
@@ -92,7 +91,7 @@ def test_shards_of_one_process_are_read_and_written_by_two_and_read_by_one(tmp_p
     rng = torch.Generator().manual_seed(0)
     wanted = {"w": torch.rand(7, 3, generator=rng), "table": torch.rand(5, 2, 2, generator=rng), "b": torch.rand(4)}
     save_shards(wanted, str(tmp_path / "one"))
-    torchrun(2, "reshard.py", tmp_path / "one", tmp_path / "two")
+    ended_well(run(tmp_path, (2, HERE / "reshard.py", [tmp_path / "one", tmp_path / "two"], {})))
     table = json.loads((tmp_path / "two" / "shards.json").read_text())["tensors"]
     assert [c["sizes"] for c in table["w"]["chunks"]] == [[4, 3], [3, 3]]
     assert {c["file"] for c in table["w"]["chunks"]} == {"shard-0.safetensors", "shard-1.safetensors"}

@@ -1,6 +1,7 @@
 """A training in several processes, as torchrun starts it: `workers.py FOLDER OUT KILLED AT EPOCHS [sharded] [changes]`.
 
-Process KILLED is killed by SIGKILL after AT batches; 0 batches is never.
+Process KILLED is killed by SIGKILL after AT batches; 0 batches is never. Where torchrun starts the job again after
+that, lists such as 1,0 and 3,2 say it for each start.
 """
 
 import os
@@ -27,11 +28,12 @@ def main(folder, out, killed, at, epochs, *rest):
     mine = slice(store.rank, None, store.num_workers)
     mx.random.seed(store.rank)
     np.random.seed(store.rank)
-    count = [0]
+    count, starts = [0], int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
+    die, when = ([*map(int, text.split(",")), 0, 0][starts] for text in (killed, at))
 
     def after(_):
         count[0] += 1
-        if count[0] == int(at) and store.rank == int(killed):
+        if count[0] == when and store.rank == die:
             os.kill(os.getpid(), signal.SIGKILL)
 
     module = mx.mod.Module(network())
@@ -49,6 +51,7 @@ def main(folder, out, killed, at, epochs, *rest):
     )
     args, auxs = module.get_params()
     found = {**{f"arg:{k}": v.asnumpy() for k, v in args.items()}, **{f"aux:{k}": v.asnumpy() for k, v in auxs.items()}}
+    found["starts"] = np.array(starts)
     np.savez(f"{out}-{store.rank}.npz", **found)
 
 

@@ -99,7 +99,12 @@ def _join(kind: str) -> None:
         )
     seconds = float(os.environ.get(_TIMEOUT, "600"))
     backend = "nccl" if torch.cuda.is_available() else "gloo"
-    dist.init_process_group(backend, timeout=datetime.timedelta(seconds=seconds))
+    wait = datetime.timedelta(seconds=seconds)
+    store, rank, size = next(dist.rendezvous("env://", timeout=wait))  # pyright: ignore[reportPrivateImportUsage]
+    # torchrun --max-restarts starts a job again over the same store, in which addresses of dead processes stand
+    start = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    store = dist.PrefixStore(f"start-{start}", store)  # pyright: ignore[reportPrivateImportUsage]
+    dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=wait)
     atexit.register(_leave)  # gloo's threads abort a process that ends while they run
 
 
