@@ -7,6 +7,7 @@ import pytest
 
 import evergraph as eg
 from evergraph.errors import DamagedError
+from evergraph.graph import Graph, Node
 from evergraph.saving import verify
 from evergraph.tensors import Tensor
 
@@ -83,3 +84,57 @@ def test_rejects_a_manifest_that_is_none(saved):
     assert "manifest cannot be read" in findings(saved)[0]
     with pytest.raises(DamagedError, match="manifest cannot be read"):
         verify.read_manifest(verify.sidecar(verify.locate(str(saved))))
+
+
+def test_a_file_that_has_checksums_keeps_them(saved):
+    eg.save(weights(2.0), saved)
+    assert eg.verify(saved).sums == 4
+    assert eg.verify(saved).ok, "checksums of an older save would call every tensor damaged"
+    assert list(eg.open(saved, verify=True)) == list(weights())
+
+
+def test_a_manifest_that_nobody_can_read_hinders_no_save(saved):
+    saved.with_name("net.params.evg.json").write_text("{")
+    assert not eg.verify(saved).ok
+    eg.save(weights(2.0), saved)
+    assert eg.verify(saved).ok
+
+
+@pytest.fixture
+def pair(tmp_path):
+    graph = Graph((Node("null", "a"),), heads=((0, 0, 0),))
+    eg.save(eg.Checkpoint({"arg:a": np.zeros(9, "f4")}, graph=graph, metadata={"epoch": 1}), tmp_path / "net")
+    return tmp_path / "net"
+
+
+def test_checksums_of_a_pair_are_found_from_its_folder(pair):
+    for place in (pair, pair.parent):
+        assert eg.verify(place).sums == 1
+    path = pair.with_name("net-0001.params")
+    data = bytearray(path.read_bytes())
+    data[data.index(b"arg:a") - 20] ^= 1
+    path.write_bytes(data)
+    for place in (pair, pair.parent):
+        (line,) = eg.verify(place).findings
+        assert line.startswith("arg:a: damaged")
+
+
+def test_checksums_of_one_epoch_say_nothing_of_another(pair):
+    eg.save({"arg:a": np.ones(9, "f4")}, pair.with_name("net-0002.params"))
+    newest, first = eg.verify(pair), eg.verify(pair, epoch=1)
+    assert (newest.ok, newest.sums) == (True, None)
+    assert (first.ok, first.sums) == (True, 1)
+
+
+@pytest.mark.parametrize("name", ["net-0001.params", "net-symbol.json"])
+def test_a_file_of_a_pair_that_is_saved_alone_takes_the_checksums_away(name, pair):
+    found = eg.open(pair).replace({"arg:a": np.ones(9, "f4")}, metadata={})
+    eg.save(found.replace(graph=None) if name.endswith("params") else found.replace({}), pair.with_name(name))
+    assert not pair.with_name("net.evg.json").exists()
+    assert (eg.verify(pair).ok, eg.verify(pair).sums) == (True, None)
+
+
+def test_checksums_of_a_pair_stay_when_another_file_is_saved(pair):
+    for name in ("net-0002.params", "nets-0001.params"):
+        eg.save({"arg:a": np.ones(9, "f4")}, pair.with_name(name))
+    assert eg.verify(pair, epoch=1).sums == 1

@@ -1,17 +1,21 @@
 """Saves a checkpoint: plan, say what would be lost, stream, check, make visible."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
 from evergraph.checkpoint import Checkpoint
-from evergraph.errors import ConversionError, EvergraphError, StoreError, UsageError, collect, printable
+from evergraph.errors import ConversionError, DamagedError, EvergraphError, StoreError, UsageError, collect, printable
 from evergraph.formats import File, Format, Layout, Piece, by_name, by_target
 from evergraph.saving.checksums import SUFFIX, Hasher, checksums, labelled, manifest, read_manifest
-from evergraph.stores import Location, Sink, Source, Transaction, locate
+from evergraph.stores import PROTOCOLS, Location, Sink, Source, Transaction, exists, locate
+from evergraph.stores.folders import remove_file
 from evergraph.tensors import Tensor
 
 __all__ = ["save", "sidecar", "target_format", "write_layout"]
+
+_OF_PAIR = re.compile(r"(?P<prefix>.+)(-symbol\.json|-\d{4,}\.params)")
 
 _LIST: Mapping[str, Any] = MappingProxyType({"named": False})
 
@@ -34,7 +38,7 @@ def save(
         to: name of the format.
         lossy: go on where the target cannot carry everything.
         checksum: keep a checksum of each tensor in a small file beside it (`NAME.evg.json`); targets of several
-            files always have one.
+            files always have one, and a file that has one keeps it.
         options: what the format takes, such as `release="1.0"` or `crc_check=True`.
 
     Returns:
@@ -66,11 +70,38 @@ def save(
             where=target.shown,
             fix="choose another format, drop what is not needed, or accept the loss with lossy=True (--lossy)",
         )
-    beside = sidecar(target) if checksum or (len(layout.files) > 1 and not target.is_stream) else None
+    several = len(layout.files) > 1 and not target.is_stream
+    beside = sidecar(target) if checksum or several or _has_checksums(target) else None
     # an encrypted file cannot be read back without its key
     read_back = form.read if len(layout.files) == 1 and "enc_key" not in options else None
     write_layout(layout, found, beside, form.name, read_back)
+    if not several:
+        _leave_pair(target)
     return layout
+
+
+def _has_checksums(target: Location) -> bool:
+    """Whether an older save left checksums, which would call the new file damaged."""
+    protocol = PROTOCOLS.get(target.protocol)
+    return not target.is_stream and (protocol is None or protocol.writable) and exists(sidecar(target))
+
+
+def _leave_pair(target: Location) -> None:
+    """Take away the checksums of a pair of which one file was written anew by itself: they count no more."""
+    match = _OF_PAIR.fullmatch(target.basename)
+    if match is None or not exists(beside := target.sibling(f"{match['prefix']}{SUFFIX}")):
+        return
+    found = _previous(beside)
+    if found is None or any(target.basename in version["files"] for version in found["versions"]):
+        remove_file(beside)
+
+
+def _previous(beside: Location) -> dict[str, Any] | None:
+    """The manifest that a save replaces; None where there is none, or one that nobody can read."""
+    try:
+        return read_manifest(beside)
+    except DamagedError:
+        return None
 
 
 def target_format(target: Location, checkpoint: Checkpoint) -> Format:
@@ -130,7 +161,7 @@ def write_layout(
         read_back: reads the written file's table once more before it is made visible.
     """
     hasher = Hasher(labelled(checkpoint)) if beside is not None else None
-    before = read_manifest(beside) if beside is not None else None
+    before = _previous(beside) if beside is not None else None
     with Transaction() as work:
         # the manifest of one file comes before it, so that a reader of the file is never disturbed; that of several
         # after them, because they count only with it

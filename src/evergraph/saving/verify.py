@@ -1,11 +1,13 @@
 """Is it whole? Everything that can be found wrong with a checkpoint, said at once."""
 
+import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from evergraph.checkpoint import Checkpoint
 from evergraph.errors import EvergraphError, counted, printable
+from evergraph.formats.mxnet_checkpoint import MXNetCheckpoint
 from evergraph.formats.training_state import TrainingState
 from evergraph.saving.checksums import read_manifest, wrong_tensors
 from evergraph.saving.save import sidecar
@@ -103,15 +105,26 @@ def _against_manifest(checkpoint: Checkpoint, location: Location) -> tuple[int |
         return None, []
     if checkpoint.format == TrainingState.name and checkpoint.original is not None:
         return damage(checkpoint.original.location)
+    inside = location.is_local and os.path.isdir(location.name)
+    place = locate(checkpoint.name) if inside and checkpoint.name else location
     try:
-        found = read_manifest(sidecar(location))
+        found = read_manifest(sidecar(place))
     except EvergraphError as error:
         return 0, [str(error)]
-    if found is None:
+    versions = [v for v in found["versions"] if _is_of(checkpoint, v["files"])] if found is not None else []
+    if not versions:
         return None, []
-    wrong = wrong_tensors(checkpoint, found)
-    wrong += _wrong_sizes(found["versions"], location) if not wrong else []
-    return len(found["versions"][0]["tensors"]), wrong
+    wrong = wrong_tensors(checkpoint, {"versions": versions})
+    wrong += _wrong_sizes(versions, place) if not wrong else []
+    return len(versions[0]["tensors"]), wrong
+
+
+def _is_of(checkpoint: Checkpoint, files: Mapping[str, int]) -> bool:
+    """Whether a manifest speaks of the parameters that were opened: a prefix has one, and parameters of many epochs."""
+    epoch = checkpoint.metadata.get("epoch")
+    if checkpoint.format != MXNetCheckpoint.name or not isinstance(epoch, int):
+        return True
+    return any(name.endswith(f"-{epoch:04d}.params") for name in files)
 
 
 def _wrong_sizes(versions: list[dict[str, dict[str, int]]], location: Location) -> list[str]:
