@@ -68,3 +68,11 @@ def test_shows_the_gradients_that_nodes_give_their_inputs():
     assert [name for name, _ in rows] == list(wanted)
     np.testing.assert_allclose([values for _, values in rows], list(wanted.values()), rtol=1e-5)
     assert monitor.toc() == []
+
+
+def test_goes_on_with_an_executor_of_other_shapes():
+    seen = []
+    run = (mx.sym.Variable("x") * 2).simple_bind(mx.cpu(), x=(4, 3))
+    run.set_monitor_callback(lambda name, _: seen.append(name))
+    run.reshape(x=(2, 3)).forward()
+    assert seen == run._symbol.list_outputs()  # as MXNet 1.9.1, whose Module trains and scores in turn this way

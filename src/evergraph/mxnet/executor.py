@@ -70,6 +70,7 @@ class Executor:
         self._names = names
         self._needs_heads: list[bool] | None = None
         self._monitor: Callable[[str, Any], None] | None = None
+        self._monitor_all = False
         self._outputs: list[Any] | None = None
         device = ctx.torch_device
         self._run = engine.Executor(
@@ -234,7 +235,7 @@ class Executor:
             callback: what is called; None ends it.
             monitor_all: whether inputs are shown too.
         """
-        self._monitor = callback
+        self._monitor, self._monitor_all = callback, monitor_all
         if callback is None:
             self._run.set_monitor(None)
             return
@@ -277,7 +278,7 @@ class Executor:
             )
 
     def reshape(self, partial_shaping: bool = False, allow_up_sizing: bool = False, **kwargs: Any) -> "Executor":
-        """An executor for other input shapes; arrays whose shape stays are shared with this one.
+        """An executor for other input shapes; arrays whose shape stays are shared with this one, and its monitor.
 
         Args:
             partial_shaping: whether arrays that are not named may change their shape.
@@ -310,7 +311,10 @@ class Executor:
         grads = [shaped(n, g, s, n in known) for (n, s), g in zip(rows, self.grad_arrays, strict=True)]
         auxes = [shaped(n, a, s, False) for n, s, a in zip(names.auxiliary, states, self.aux_arrays, strict=True)]
         collect(_ReshapeError, "arrays would change that were not named", list(dict.fromkeys(wrong)))
-        return Executor(symbol, self._ctx, args, grads, self._requests, auxes, self._groups)
+        made = Executor(symbol, self._ctx, args, grads, self._requests, auxes, self._groups)
+        if self._monitor is not None:
+            made.set_monitor_callback(self._monitor, self._monitor_all)
+        return made
 
     def debug_str(self) -> str:
         """A listing of the symbol's nodes."""
