@@ -1,5 +1,7 @@
 """Operators written in Python, on arrays and in graphs."""
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 
@@ -145,3 +147,47 @@ def test_lists_arguments_with_the_words_of_1_9_1(name):
 
 def test_lists_all_operators():
     assert {"Convolution", "_plus_scalar", "Custom"} <= set(mx.operator.get_all_registered_operators())
+
+
+class Counting(mx.operator.CustomOp):
+    def __init__(self, made):
+        super().__init__()
+        self.made, self.runs = made, 0
+
+    def forward(self, is_train, req, in_data, out_data, aux):
+        self.runs += 1
+        self.assign(out_data[0], req[0], in_data[0] * 0 + self.runs)
+
+    def backward(self, req, out_grad, in_data, out_data, in_grad, aux):
+        self.assign(in_grad[0], req[0], out_grad[0] * self.runs)
+
+
+@mx.operator.register("counting_of_tests")
+class CountingProp(mx.operator.CustomOpProp):
+    made: ClassVar[list] = []
+
+    def list_auxiliary_states(self):
+        return ["seen"]
+
+    def infer_shape(self, in_shape):
+        return in_shape, [in_shape[0]], [(1,)]
+
+    def create_operator(self, ctx, in_shapes, in_dtypes):
+        self.made.append(in_shapes)
+        return Counting(self.made)
+
+
+def test_an_executor_keeps_one_computation_for_each_node():
+    CountingProp.made.clear()
+    symbol = mx.sym.Custom(
+        mx.sym.Custom(mx.sym.Variable("x"), op_type="counting_of_tests"), op_type="counting_of_tests"
+    )
+    run = symbol.simple_bind(mx.cpu(), x=(2,))
+    for number, training in enumerate([False, True, True, False], 1):
+        assert run.forward(is_train=training)[0].asnumpy().tolist() == [number] * 2
+    run.forward(is_train=True)
+    run.backward(mx.nd.ones((2,)))
+    assert run.grad_dict["x"].asnumpy().tolist() == [25, 25]
+    # as MXNet 1.9.1: one for each of the two nodes, told the shapes of states too
+    assert CountingProp.made == [[[2], [1]]] * 2
+    assert symbol.simple_bind(mx.cpu(), x=(2,)).forward()[0].asnumpy().tolist() == [1, 1]

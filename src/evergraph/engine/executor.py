@@ -78,6 +78,7 @@ class Executor:
         self.graph, self.device, self.groups = graph, device, dict(groups or {})
         self._inputs = inputs
         self.generators: dict[str, Any] = dict(generators or {})
+        self._kept: dict[Any, Any] = {}
         self._plans: dict[Any, Plan] = {}
         names = signature(graph)
         self.argument_names, self.auxiliary_names, self.output_names = names.arguments, names.auxiliary, names.outputs
@@ -213,13 +214,15 @@ class Executor:
         lowered = training and plain and torch.device(self.device).type == "cpu"
         key = (training, lowered, *sparse.items(), *shapes.items())
         if key not in self._plans:
+            run = Run(training, self.generators, sparse_gradients=True)
+            run.kept = self._kept
             plan = self._plans[key] = make_plan(
                 self.graph,
                 training=training,
                 shapes=shapes,
                 device=self.device,
                 groups=self.groups,
-                run=Run(training, self.generators, sparse_gradients=True),
+                run=run,
                 sparse=sparse,
             )
             if lowered:

@@ -233,7 +233,7 @@ class _Builder:
             values[index] = tuple(program.value() for _ in op.output_names(params))
             given = op.arrange(params, [_read(graph, values, entry) for entry in node.inputs])
             inputs = tuple(NOTHING if v is None else v for v in given)
-            call = self._call(node, op, params, placed[index])
+            call = self._call(node, op, params, placed[index], (node.name, index))
             program.steps.append(Step(node.name, op, params, call, inputs, values[index]))
             nodes.append(index)
         program.outputs = [_read(graph, values, head) for head in graph.heads]
@@ -244,10 +244,10 @@ class _Builder:
         program.inputs = sorted(variables, key=lambda value: variables[value] in names.states)
         return _Built(program, names, nodes, variables)
 
-    def _call(self, node: Node, op: Operator, params: Params, device: Any) -> Callable[..., Any]:
+    def _call(self, node: Node, op: Operator, params: Params, device: Any, place: Any) -> Callable[..., Any]:
         keywords = dict(params)
         if op.wants_run:
-            keywords["run"] = self._run
+            keywords["run"] = self._run.at(place) if op.open_ended else self._run
         if op.wants_subgraphs:
             keywords["subgraphs"] = tuple(self._subgraph(s, device) for s in node.subgraphs)
         call = functools.partial(op.body, **keywords) if keywords else op.body

@@ -1,5 +1,6 @@
 """What an operator may know of the run it is part of: training or not, random numbers, deferred updates of states."""
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -17,9 +18,10 @@ class Run:
     Attributes:
         updates: where it is a list, each deferred update of a state is added to it, for the caller to do those that
             no gradient has reached; a second call of one does nothing.
+        kept: what operators keep from call to call, where the run is that of an executor; for each of its nodes apart.
     """
 
-    __slots__ = ("generators", "sparse_gradients", "training", "updates")
+    __slots__ = ("generators", "kept", "sparse_gradients", "training", "updates")
 
     def __init__(
         self, training: bool = False, generators: dict[str, Any] | None = None, sparse_gradients: bool = False
@@ -28,6 +30,15 @@ class Run:
         self.generators = generators or {}
         self.sparse_gradients = sparse_gradients
         self.updates: list[Callable[[], None]] | None = None
+        self.kept: dict[Any, Any] | None = None
+
+    def at(self, node: Any) -> "Run":
+        """The same run for one node, which keeps things of its own; the run itself where nothing is kept."""
+        if self.kept is None:
+            return self
+        found = copy.copy(self)
+        found.kept = self.kept.setdefault(node, {})
+        return found
 
     def generator(self, device: Any) -> Any:
         """The random generator for a torch device, or None for torch's default one."""

@@ -119,6 +119,16 @@ def _run(call: _Call, device: Any, *inputs: Any) -> tuple[Any, ...]:
         return call.forward(inputs, device)
 
 
+def _kernel(found: CustomProperties, device: Any, shapes: list[Any], types: list[Any], run: Run) -> CustomOperator:
+    """The computation: as in MXNet, an executor's node keeps one, which may keep things itself."""
+    if run.kept is None:
+        return found.create_operator(device, shapes, types)
+    key = (str(device), tuple(shapes), tuple(types))
+    if key not in run.kept:
+        run.kept[key] = found.create_operator(device, shapes, types)
+    return run.kept[key]
+
+
 @operator(
     aliases=("_npi_Custom",),
     shape=_shapes,
@@ -132,7 +142,8 @@ def Custom(*data, op_type: str, run: Run, **attributes):
     """A computation written in Python, registered under op_type; the other attributes are its own, all text.
 
     Inputs are its arguments, then its auxiliary states. The registered object says shapes and types, and computes
-    outputs and gradients on tensors; it is made once for equal attributes, its computation anew for each call.
+    outputs and gradients on tensors; it is made once for equal attributes, its computation once for each node of an
+    executor and anew for each call elsewhere.
     """
     p = {"op_type": op_type, **attributes}
     found = _properties(p)
@@ -150,5 +161,5 @@ def Custom(*data, op_type: str, run: Run, **attributes):
     assert kinds is not None  # noqa: S101 - see above
     device = inputs[0].device if inputs else torch.device("cpu")
     outs = [(tuple(s), dtype(t).torch()) for s, t in zip(told[1], kinds[1], strict=True)]
-    kernel = found.create_operator(device, shapes, types)
+    kernel = _kernel(found, device, [*shapes, *(tuple(a.shape) for a in aux)], types, run)
     return tuple(_run(_Call(kernel, aux, outs, run.training), device, *inputs))
