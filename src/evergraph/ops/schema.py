@@ -106,6 +106,7 @@ class Operator:
         self.wants_run = self.wants_subgraphs = False
         self._parameter_shapes: Callable[[Params, Any], dict[str, Any]] | None = None
         self.quick: Callable[..., Callable[..., Any] | None] | None = None
+        self.overwriting: Callable[..., Callable[..., Any] | None] | None = None
         self._complete: Callable[[Params, list[Dims]], Params] | None = None
         self.sparse_bodies: dict[tuple[str, ...], Callable[..., Any]] = {}
         self.sparse_results: dict[tuple[str, ...], str | Callable[[Params], str]] = {}
@@ -277,9 +278,19 @@ class Operator:
         `mx.nd` asks for it at the first call with some parameters, and calls what it got for all dense, contiguous
         tensors of the same types and numbers of axes: what depends on these alone is found out once. The computation's
         result is contiguous and shares no memory with its inputs; where it cannot be made, it raises what torch
-        raises, and the body is asked. With `recorded` it must have the body's gradients too.
+        raises, and the body is asked. With `recorded` it must have the body's gradients too. For an operator without
+        inputs the function is (params, run), the run on the CPU, and what it gives takes no arguments.
         """
         self.quick = rule
+        return rule
+
+    def overwrites(self, rule: Callable[..., Callable[..., Any] | None]) -> Callable[..., Callable[..., Any] | None]:
+        """Decorates the function (params, *tensors) -> a computation that changes its first tensor to the result.
+
+        `mx.nd` asks for it where that array is also the one that takes the result (`out`), as it asks for the
+        quick one.
+        """
+        self.overwriting = rule
         return rule
 
     def completes(self, rule: Callable[[Params, list[Dims]], Params]) -> Callable[[Params, list[Dims]], Params]:

@@ -205,18 +205,22 @@ def reflected_method(name: str) -> Callable[[Any, Any], Any]:
 def in_place_method(name: str) -> Callable[[Any, Any], Any]:
     """The method behind an augmented assignment: the array's own memory takes the result."""
     table = BINARY[name]
-    number = get(table.number)
+    number, state, tensor = get(table.number), STATE, torch.Tensor
+    change = getattr(tensor, table.in_place) if table.in_place else None
 
     def call(self: Any, other: Any) -> Any:
         data = self._data
-        if table.in_place and not STATE.recording and data.__class__ is torch.Tensor and data.is_floating_point():
-            if other.__class__ is self.__class__:
-                if other._data.dtype is data.dtype and other._ctx == self._ctx and other._data.shape == data.shape:
-                    getattr(data, table.in_place)(other._data)
+        if change is not None and not state.recording and data.__class__ is tensor and data.is_floating_point():
+            try:
+                if other.__class__ is self.__class__:
+                    if other._data.dtype is data.dtype and (other._ctx is self._ctx or other._ctx == self._ctx):
+                        change(data, other._data)
+                        return self
+                elif other.__class__ is float or other.__class__ is int:
+                    change(data, float(other))
                     return self
-            elif other.__class__ is float or other.__class__ is int:
-                getattr(data, table.in_place)(float(other))
-                return self
+            except RuntimeError:
+                pass  # other's shape is wider; said below
         if isinstance(other, Array):
             return _with_arrays(table, self, other, self)
         if isinstance(other, numeric_types):

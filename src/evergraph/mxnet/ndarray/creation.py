@@ -13,12 +13,13 @@ from evergraph.mxnet.base import _Null, integer_types
 from evergraph.mxnet.context import Context, current_context
 from evergraph.mxnet.ndarray.base import Array
 from evergraph.mxnet.ndarray.functions import function, read_context
+from evergraph.mxnet.ndarray.invoke import type_name
 from evergraph.mxnet.ndarray.ndarray import NDArray
 from evergraph.mxnet.ndarray.types import tensor_of, torch_type
 
 _range = range
 _FLOAT = torch.float32
-_COMMON = frozenset(("float32", "float64", "int32", "int64", "uint8"))
+_COMMON = tuple(map(np.dtype, ("float32", "float64", "int32", "int64", "uint8")))
 
 __all__ = [
     "arange",
@@ -45,11 +46,11 @@ __all__ = [
 
 
 def _made(make: Any, shape: Any, ctx: Any, dtype: Any, *values: Any) -> NDArray:
-    if ctx is None and not values and shape.__class__ is tuple and (dtype is None or dtype is np.float32):
+    if ctx is None and shape.__class__ is tuple and (dtype is None or dtype is np.float32):
         ctx = current_context()
         if ctx.device_typeid == 1:
             try:
-                return NDArray(make(shape, dtype=_FLOAT), ctx)
+                return NDArray(make(shape, *values, dtype=_FLOAT), ctx)
             except (RuntimeError, TypeError):
                 pass  # said below
     sizes = (shape,) if isinstance(shape, integer_types) else tuple(int(d) for d in shape)
@@ -98,8 +99,8 @@ def full(shape: Any, val: Any, ctx: Any = None, dtype: Any = np.float32, out: ND
     """An array of one value; see `zeros`."""
     if out is None:
         kind = np.float32 if dtype is None else dtype
-        value = val.item() if hasattr(val, "item") else val
-        if not torch_type(kind).is_floating_point and torch_type(kind) is not torch.bool:
+        value = val if val.__class__ is float else val.item() if hasattr(val, "item") else val
+        if kind is not np.float32 and not torch_type(kind).is_floating_point and torch_type(kind) is not torch.bool:
             value = int(value)
         return _made(torch.full, shape, ctx, kind, value)
     out[:] = val
@@ -136,9 +137,13 @@ def array(source_array: Any, ctx: Any = None, dtype: Any = None) -> Any:
         from evergraph.mxnet.ndarray import sparse
 
         return sparse.array(source_array, ctx, dtype)
-    device = read_context(ctx)
-    if source_array.__class__ is np.ndarray and dtype is None and source_array.dtype.name in _COMMON:
+    device = current_context() if ctx is None else read_context(ctx)
+    if source_array.__class__ is np.ndarray and dtype is None and source_array.dtype in _COMMON:
+        flags = source_array.flags
         try:
+            if flags.c_contiguous and flags.writeable and device.device_typeid == 1:
+                found = torch.from_numpy(source_array)  # and a copy: half the time of torch.tensor
+                return NDArray(found.clone() if found.dtype is _FLOAT else found.to(_FLOAT), device)
             return NDArray(torch.tensor(source_array, dtype=_FLOAT, device=device.torch_device), device)
         except ValueError:
             pass  # NumPy's negative strides
@@ -165,13 +170,11 @@ def arange(
     """
     if infer_range is not None:
         warnings.warn("`infer_range` argument has been deprecated", DeprecationWarning, stacklevel=2)
-    given = {"start": start, "stop": stop, "step": step, "repeat": repeat, "infer_range": False}
-    return function("_arange")(**given, dtype=_named(dtype), ctx=ctx)
+    kind = _named(dtype)
+    return function("_arange")(start=start, stop=stop, step=step, repeat=repeat, infer_range=False, dtype=kind, ctx=ctx)
 
 
 def _named(dtype: Any) -> str:
-    from evergraph.mxnet.ndarray.invoke import type_name
-
     return type_name(torch_type(dtype))
 
 

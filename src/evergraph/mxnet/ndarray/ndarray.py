@@ -107,8 +107,8 @@ class NDArray(Array):
         """
         if self._data.numel() != 1:
             raise ValueError("The current array is not a scalar")
-        if self._data.dtype is torch.float32 and self._data.is_cpu:
-            return self._data.numpy().ravel()[0]
+        if self._data.dtype is torch.float32:
+            return np.float32(self._data.item())
         found = self.asnumpy()
         return found[0] if found.ndim == 1 else found[()]
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 
 from evergraph.mxnet._state import STATE
-from evergraph.mxnet.context import Context
+from evergraph.mxnet.context import Context, current_context
 from evergraph.mxnet.ndarray.base import _CLASSES, Array, read_context, wrap
 from evergraph.mxnet.ndarray.inlined import written_out
 from evergraph.mxnet.ndarray.invoke import linked, own, write
@@ -44,8 +44,8 @@ class Plan(NamedTuple):
     visible: int
 
 
-def _prepared(caller: "Caller", args: tuple[Any, ...], kwargs: dict[str, Any], count: int) -> Plan | None:
-    """The plan for calls like this one; None where each call has to be read anew."""
+def _prepared(caller: "Caller", args: Any, kwargs: dict[str, Any], count: int, over: bool) -> Plan | None:
+    """The plan for calls like this one, where the first array takes the result if `over`; None where there is none."""
     op = caller.op
     inputs, given = caller.split(args, kwargs)
     if count != len(inputs) or not caller.keeps(given):
@@ -55,23 +55,28 @@ def _prepared(caller: "Caller", args: tuple[Any, ...], kwargs: dict[str, Any], c
         return None
     recording = STATE.recording
     values = [x._leaf if recording and x._leaf is not None else x._data for x in inputs]
-    if op.quick is not None:
+    function = None
+    if over and op.overwriting is not None and len({v.dtype for v in values}) == 1 and values[0].is_floating_point():
+        function = op.overwriting(params, *values)
+    elif op.quick is not None:
         function = op.quick(params, any(v.requires_grad for v in values), *values)
-        if function is not None:
-            return Plan(function, True, 0)
+    if function is not None:
+        return Plan(function, True, 0)
     keywords = {**params, "run": run_for(inputs[0]._ctx, STATE.training)} if op.wants_run else params
     several = op.outputs != 1
     return Plan(partial(op.body, **keywords), False, op.visible_outputs(params) if several else 0)
 
 
-def _keep(plans: dict[Any, Plan], key: Any, caller: "Caller", args: Any, kwargs: Any, count: int) -> None:
+def _keep(
+    plans: dict[Any, Plan], key: Any, caller: "Caller", args: Any, kwargs: Any, count: int, over: bool = False
+) -> None:
     if any(isinstance(v, Array) for v in (*args[count:], *kwargs.values())):
         return
     try:
         hash(key)
     except TypeError:  # a list among the values
         return
-    plan = _prepared(caller, args, kwargs, count)
+    plan = _prepared(caller, args, kwargs, count, over)
     if plan is not None:
         if len(plans) >= _MOST_KEPT:
             plans.clear()
@@ -96,8 +101,11 @@ def _planned_without(caller: "Caller", args: tuple[Any, ...], kwargs: dict[str, 
     if caller.makes:
         given["ctx"] = str(ctx)
     params = caller.convert(given)
-    keywords = {**params, "run": run_for(ctx, STATE.training)} if op.wants_run else params
-    return partial(op.body, **keywords) if op.outputs == 1 else None
+    run = run_for(ctx, STATE.training)
+    function = op.quick(params, run) if op.quick is not None else None
+    if function is not None or op.outputs != 1:
+        return function
+    return partial(op.body, **params, run=run) if op.wants_run else partial(op.body, **params)
 
 
 def planned_none(caller: "Caller") -> Callable[..., Any]:
@@ -110,9 +118,11 @@ def planned_none(caller: "Caller") -> Callable[..., Any]:
         if out is not None:
             return caller(args, kwargs, out)
         ctx: Any = kwargs.get("ctx")
-        if ctx.__class__ is not Context:
+        if ctx is None:
+            ctx = current_context()
+        elif ctx.__class__ is not Context:
             ctx = read_context(ctx)
-        key = (state.training, ctx, args, *kwargs.items())
+        key = (state.training, ctx.device_typeid, ctx.device_id, args, *kwargs.items())
         try:
             return dense(plans[key](), ctx)
         except _LEFT_TO_THE_LONG_WAY:
@@ -141,7 +151,7 @@ def planned_fixed(caller: "Caller") -> Callable[..., Any]:
     def first(arrays: Any, args: Any, kwargs: Any, out: Any, key: Any) -> Any:
         """The long way; what it does not refuse is kept."""
         result = caller((*arrays, *args), kwargs, out)
-        _keep(plans, key, caller, (*arrays, *args), kwargs, len(arrays))
+        _keep(plans, key, caller, (*arrays, *args), kwargs, len(arrays), out is arrays[0])
         return result
 
     make = written_out(names, len(names) > 1 and caller.op.inputs[-1].optional, caller.op.wants_run)
@@ -250,6 +260,8 @@ def _finished(op: Operator, out: Any, found: Any, visible: int, values: Any, ctx
     if out is None:
         return _several(found, visible or 1, values, ctx, tracked)
     held = out._data
+    if found is held:
+        return out
     if found.__class__ is torch.Tensor and held.dtype is found.dtype and held.shape == found.shape:
         held.copy_(found)
         return out
@@ -262,8 +274,10 @@ def planned_list(caller: "Caller") -> Callable[..., Any]:
     new, state, tensor = dense.__new__, STATE, torch.Tensor
     plans: dict[Any, Plan] = {}
     general, enabled = planned_many(caller), torch.is_grad_enabled
+    last: Any = None, None, None  # looked at first; see `inlined`
 
     def call(*args: Any, out: Any = None, name: str | None = None, **kwargs: Any) -> Any:  # noqa: ARG001
+        nonlocal last
         arrays = args[0] if len(args) == 1 and args[0].__class__ in (list, tuple) else args
         if out is not None or not arrays or arrays[0].__class__ is not dense:
             return general(*args, out=out, **kwargs)
@@ -283,13 +297,17 @@ def planned_list(caller: "Caller") -> Callable[..., Any]:
             values.append(value)
         if tracked and not enabled():
             return general(*args, **kwargs)
-        key = (tracked, kind, values[0].ndim, len(values), *kwargs.items())
+        kinds = (tracked, kind, values[0].ndim, len(values))
         try:
-            function, fresh, visible = plans[key]
+            before, options, plan = last
+            if before != kinds or options != kwargs:
+                plan = plans[kinds, *kwargs.items()]
+                last = kinds, kwargs, plan
+            function, fresh, visible = plan
             found = function(*values)
         except _LEFT_TO_THE_LONG_WAY:
             result = caller(args, kwargs)
-            _keep(plans, key, caller, args, kwargs, len(values))
+            _keep(plans, (kinds, *kwargs.items()), caller, args, kwargs, len(values))
             return result
         if visible or found.__class__ is not tensor:
             return _several(found, visible or 1, values, ctx, tracked)

@@ -29,6 +29,9 @@ __all__ = [
 ]
 
 
+_PLAIN = frozenset((int, float))
+
+
 class _MixedError(UsageError, ValueError, AssertionError):
     """Distribution parameters that are neither all numbers nor all arrays."""
 
@@ -41,7 +44,7 @@ def _drawn(
     Raises:
         ValueError: numbers and arrays are mixed, or neither.
     """
-    if out is None and shape is not _Null and all(v.__class__ is int or v.__class__ is float for v in values.values()):
+    if out is None and shape is not _Null and _PLAIN.issuperset(map(type, values.values())):
         return function(f"_random_{name}")(shape=shape, dtype=dtype, ctx=ctx, **values, **kwargs)
     arrays = [isinstance(v, Array) for v in values.values()]
     if any(arrays):

@@ -162,6 +162,18 @@ def _arange(
     return _sequence(start, step, range_length(start, stop, step, repeat), repeat, torch_dtype(dtype))
 
 
+@_arange.quickened
+def _range_quickly(p: Any, run: Any) -> Any:
+    if p.stop is None and p.infer_range:
+        return None
+    start, stop = _range_bounds(p)
+    length, kind = range_length(start, stop, p.step, p.repeat), torch_dtype(p.dtype)
+    if p.repeat != 1 or kind is not torch.float32 or not _whole(start, p.step, length):
+        return None
+    make, step, end = torch.arange, p.step, start + p.step * length
+    return lambda: make(start, end, step, dtype=kind)
+
+
 @_arange.completes
 def _stopped(p: Params, outs: list[Dims]) -> Params:
     if not (p.infer_range and p.stop is None and known(outs[0])):

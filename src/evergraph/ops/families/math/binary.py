@@ -250,3 +250,22 @@ def add_n(*args):
     for each in args[2:]:
         total = total + each
     return total
+
+
+@add_n.quickened
+def _add_quickly(p: Any, recorded: bool, *args: Any) -> Any:
+    if len(args) == 1:
+        return None
+
+    def total(first: Any, second: Any, *rest: Any) -> Any:
+        shape = first.shape
+        if second.shape != shape:
+            raise ValueError  # said better by the long way
+        found = first + second
+        for each in rest:
+            if each.shape != shape:
+                raise ValueError
+            found = found + each
+        return found
+
+    return total

@@ -12,6 +12,14 @@ from evergraph.ops.schema import Operator
 
 __all__ = ["cube_root", "gamma_function", "round_half_away", "unary"]
 
+_SAME = """
+    abs sign ceil floor trunc sqrt rsqrt reciprocal exp expm1 log log10 log2 log1p sin cos tan sinh cosh tanh erf relu
+    sigmoid
+"""
+# what torch computes under a name of its own: called without a function between, which costs 0.3 us of 2.9
+_DIRECT = {n: n for n in _SAME.split()} | {"negative": "neg", "fix": "trunc", "arcsin": "asin", "arccos": "acos"}
+_DIRECT |= {"arctan": "atan", "arcsinh": "asinh", "arccosh": "acosh", "arctanh": "atanh"}
+
 
 def unary(
     name: str, function: Callable[[Any], Any], doc: str, aliases: tuple[str, ...] | None = None, exact: bool = False
@@ -38,7 +46,13 @@ def unary(
     body = function if exact else of_floats
     body.__doc__, body.__name__ = doc, name.lstrip("_")
     found = Operator(name, body, aliases=(f"_sparse_{name}",) if aliases is None else aliases, shape=elementwise)
-    found.quickened(lambda _p, _recorded, data: function if data.is_floating_point() else None)
+
+    def quick(_p: Any, _recorded: bool, data: Any) -> Any:
+        if not data.is_floating_point():
+            return None
+        return getattr(torch, _DIRECT[name]) if name in _DIRECT else function
+
+    found.quickened(quick)
     return register(found)
 
 

@@ -45,7 +45,7 @@ def _connected_quickly(p: Any, recorded: bool, data: Any, *weights: Any) -> Any:
     linear, units = F.linear, p.num_hidden
 
     def plain(x: Any, weight: Any, bias: Any = None) -> Any:
-        if len(weight) != units:
+        if weight.size(0) != units:
             raise ValueError  # said better by the long way
         return linear(x, weight, bias)
 
@@ -100,7 +100,7 @@ def Embedding(
 @Embedding.quickened
 def _looked_up_quickly(p: Any, recorded: bool, data: Any, weight: Any) -> Any:
     embedding = torch.embedding
-    return None if p.sparse_grad else lambda x, w: embedding(w, x.long().clamp(0, len(w) - 1))
+    return None if p.sparse_grad else lambda x, w: embedding(w, x.long().clamp(0, w.size(0) - 1))
 
 
 @operator("_contrib_SparseEmbedding", shape=_looked_up, dtype=_looked_up_type)

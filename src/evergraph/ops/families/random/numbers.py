@@ -50,6 +50,23 @@ def _with_shape(p: Params, outs: list[Dims]) -> Params:
     return Params(p, shape=outs[0]) if known(outs[0]) else p
 
 
+def _quickly(draw: Callable[..., Any], names: tuple[str, str], standard: str) -> Callable[..., Any]:
+    """The quick computation of float32 numbers: torch's function named `standard` where the distribution is its own."""
+
+    def rule(p: Any, run: Run) -> Any:
+        sizes, first, second = p.shape, *(p[n] for n in names)
+        if sizes is None or any(d < 0 for d in sizes) or p.dtype not in ("None", "float32"):
+            return None
+        stream, kind = run.generator("cpu"), torch.float32
+        if (first, second) == (0, 1):
+            make = getattr(torch, standard)
+            return lambda: make(sizes, generator=stream, dtype=kind)
+        empty = torch.empty
+        return lambda: draw(first, second, empty(sizes, dtype=kind), stream)
+
+    return rule
+
+
 def _random(*aliases: str) -> Callable[[Callable[..., Any]], Operator]:
     def decorate(body: Callable[..., Any]) -> Operator:
         found = operator(aliases=aliases, shape=created, dtype=dtype_from("dtype", "float32"))(body)
@@ -78,6 +95,9 @@ def _random_uniform(
     return _made(draws.uniform, (low, high), shape, dtype, run)
 
 
+_random_uniform.quickened(_quickly(draws.uniform, ("low", "high"), "rand"))
+
+
 @_like("low", "high")
 def _random_uniform_like(data, *, low: float = 0.0, high: float = 1.0, run: Run):
     """Numbers that are even between `low` and `high`, in the shape and type of data."""
@@ -98,6 +118,9 @@ def _random_normal(
     """Normally distributed numbers with mean `loc` and standard deviation `scale`."""
     require(scale > 0, "a normal distribution has a positive scale", scale=scale)
     return _made(draws.normal, (loc, scale), shape, dtype, run)
+
+
+_random_normal.quickened(_quickly(draws.normal, ("loc", "scale"), "randn"))
 
 
 @_like("loc", "scale")

@@ -196,3 +196,22 @@ def mp_nag_mom_update(
 
 unguarded(sgd_update)
 unguarded(sgd_mom_update)
+
+
+@sgd_update.overwrites
+def _step_over(p: Any, *_: Any) -> Any:
+    lr, wd, rescale, clip = -p.lr, p.wd, p.rescale_grad, p.clip_gradient
+    if rescale == 1 and clip < 0 and not wd:
+        return lambda weight, grad: weight.add_(grad, alpha=lr)
+
+    def step(weight: Any, grad: Any) -> Any:
+        grad = ready(grad, rescale, clip)
+        return weight.add_(torch.add(grad, weight, alpha=wd) if wd else grad, alpha=lr)
+
+    return step
+
+
+@sgd_mom_update.overwrites
+def _momentum_over(p: Any, *_: Any) -> Any:
+    lr, momentum, wd, rescale, clip = p.lr, p.momentum, p.wd, p.rescale_grad, p.clip_gradient
+    return lambda w, grad, mom: w.add_(_momentum(w, ready(grad, rescale, clip), mom, lr, momentum, wd))

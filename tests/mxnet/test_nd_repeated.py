@@ -1,0 +1,172 @@
+"""Calls that are repeated: from the second on they go the short way, and give what MXNet 1.9.1 gives."""
+
+import numpy as np
+import pytest
+
+from evergraph.errors import OperatorError, ShapeError
+from evergraph.mxnet import autograd, nd, random
+from evergraph.mxnet.base import InputTypeError
+
+NAN = float("nan")
+TIES = [[1, 3, 3], [2, 2, 2], [NAN, 1, 0], [-1, 0, -1]]
+ROWS = {"max": [[0, 1, 1], [2, 2, 2], [0, 0, 0], [0, 4, 0]], "min": [[1, 0, 0], [2, 2, 2], [0, 0, 0], [4, 0, 4]]}
+COLUMNS = {"max": [[0, 2, 3], [0] * 3, [0] * 3, [0] * 3], "min": [[0] * 3, [0] * 3, [0] * 3, [0, 2, 3]]}
+
+
+def _gradient(name, **options):
+    x = nd.array(TIES)
+    x.attach_grad()
+    with autograd.record():
+        y = getattr(nd, name)(x, **options)
+        z = y * nd.arange(1, y.size + 1).reshape(y.shape)
+    z.backward()
+    return x.grad.asnumpy()
+
+
+@pytest.mark.parametrize("name", ["max", "min"])
+def test_gives_the_gradient_of_an_extreme_to_every_equal_value_and_none_to_nan(name):
+    for _ in range(3):
+        np.testing.assert_array_equal(_gradient(name, axis=1), ROWS[name])
+        np.testing.assert_array_equal(_gradient(name, axis=0, keepdims=True), COLUMNS[name])
+        np.testing.assert_array_equal(_gradient(name), np.zeros((4, 3)))
+
+
+def test_differentiates_the_gradient_of_a_greatest_value():
+    x = nd.array([[1, 3, 3]])
+    x.attach_grad()
+    for _ in range(2):
+        with autograd.record():
+            y = nd.max(x, axis=1) ** 3
+            dx = autograd.grad(y, x, create_graph=True, retain_graph=True)[0]
+        dx.backward()
+        np.testing.assert_array_equal(dx.asnumpy(), [[0, 27, 27]])
+        # each of the two equal values gets 6 * 3 from both
+        np.testing.assert_array_equal(x.grad.asnumpy(), [[0, 36, 36]])
+
+
+def test_finds_the_first_of_equal_values_every_time():
+    x = nd.array([[3, 1, 3, 2], [0, 0, 0, 0]])
+    for _ in range(3):
+        assert nd.topk(x, k=2).asnumpy().tolist() == [[0, 2], [0, 1]]
+        assert nd.topk(x, k=1).asnumpy().tolist() == [[0], [0]]
+        assert nd.topk(x, k=3, is_ascend=True).asnumpy().tolist() == [[1, 3, 0], [0, 1, 2]]
+        assert nd.topk(x, k=2, axis=0).asnumpy().tolist() == [[0] * 4, [1] * 4]
+        assert nd.topk(x, k=2, dtype="int32").dtype is np.int32
+        with pytest.raises(OperatorError):
+            nd.topk(x, k=5)
+
+
+STEPS = [
+    ({"lr": 0.5}, [0.25, -3.5, 9.0], [-0.15859991312026978, -4.31719970703125, 14.951700210571289]),
+    (
+        {"lr": 0.5, "wd": 0.25},
+        [0.009765625, -2.66015625, 7.291015625],
+        [-0.6820529699325562, -2.8512935638427734, 11.774309158325195],
+    ),
+    (
+        {"lr": 0.5, "wd": 0.25, "rescale_grad": 0.5, "clip_gradient": 0.3},
+        [0.33984375, -1.735937476158142, 2.4058597087860107],
+        [-0.053849995136260986, -1.09232497215271, 2.476903200149536],
+    ),
+]
+
+
+@pytest.mark.parametrize(("options", "plain", "moved"), STEPS, ids=["plain", "decayed", "clipped"])
+def test_steps_over_the_weights(options, plain, moved):
+    grad, mom = nd.array([0.5, 1, -4]), nd.array([0.1, 0.2, 0.3])
+    first, second = nd.array([1, -2, 3]), nd.array([1, -2, 3])
+    memory = first._data.data_ptr()
+    for _ in range(3):
+        assert nd.sgd_update(first, grad, out=first, **options) is first
+        nd.sgd_mom_update(second, grad, mom, out=second, momentum=0.9, **options)
+    np.testing.assert_allclose(first.asnumpy(), plain, rtol=2e-7)
+    np.testing.assert_allclose(second.asnumpy(), moved, rtol=5e-7)
+    assert first._data.data_ptr() == memory
+    kept = first.asnumpy()
+    beside = nd.sgd_update(first, grad, lr=0.5)
+    np.testing.assert_array_equal(first.asnumpy(), kept)
+    np.testing.assert_array_equal(beside.asnumpy(), kept - np.float32([0.25, 0.5, -2]))
+
+
+def test_takes_arrays_by_name_in_any_order():
+    x, w, b = nd.array([[1, 2]]), nd.array([[3, 4], [5, 6]]), nd.array([10, 20])
+    for _ in range(3):
+        for named in (nd.FullyConnected(bias=b, data=x, weight=w, num_hidden=2), nd.FullyConnected(x, w, b, 2)):
+            np.testing.assert_array_equal(named.asnumpy(), [[21, 37]])
+        bare = nd.FullyConnected(weight=w, data=x, num_hidden=2, no_bias=True)
+        np.testing.assert_array_equal(bare.asnumpy(), [[11, 17]])
+        np.testing.assert_array_equal(nd.sum(axis=0, data=w).asnumpy(), [8, 10])
+
+
+def test_rejects_what_is_no_array_after_calls_that_went_well():
+    x = nd.array([[1, 2]])
+    for _ in range(2):
+        nd.relu(x)
+        nd.broadcast_add(x, x)
+        nd.add_n(x, x)
+    with pytest.raises(InputTypeError):
+        nd.relu([1, 2])
+    with pytest.raises(InputTypeError):
+        nd.broadcast_add(x, 3)
+    with pytest.raises(OperatorError):
+        nd.broadcast_add(x)
+    with pytest.raises(TypeError):
+        nd.relu(x, data=x)
+    with pytest.raises(OperatorError):
+        nd.sum(x, axes=1)
+    with pytest.raises(ShapeError):
+        nd.add_n(x, nd.ones((2, 2)))
+    with pytest.raises(ShapeError):
+        nd.elemwise_add(x, nd.ones((1, 1)))
+
+
+def test_writes_a_sum_over_an_array_only_where_the_shapes_allow_it():
+    x = nd.ones((2, 3))
+    x += nd.array([[1, 2, 3]])
+    np.testing.assert_array_equal(x.asnumpy(), [[2, 3, 4], [2, 3, 4]])
+    narrow = nd.ones((1, 3))
+    with pytest.raises(ShapeError, match="does not fit into `out`"):
+        narrow += nd.ones((2, 3))
+    np.testing.assert_array_equal(narrow.asnumpy(), [[1, 1, 1]])
+
+
+def test_draws_the_same_numbers_from_the_same_seed_the_short_way_too():
+    drawn = []
+    for _ in range(3):
+        random.seed(7)
+        drawn.append(
+            [f(shape=(2, 3)).asnumpy() for f in (nd.random.uniform, nd.random.normal)]
+            + [nd.random.uniform(-2, 3, shape=4).asnumpy(), nd.random.normal(5, 2, shape=(4,)).asnumpy()]
+        )
+    for later in drawn[1:]:
+        for a, b in zip(drawn[0], later, strict=True):
+            np.testing.assert_array_equal(a, b)
+    assert drawn[0][2].min() >= -2
+    assert drawn[0][2].max() < 3
+    with pytest.raises(OperatorError):
+        nd.random.uniform(3, -2, shape=4)
+
+
+def test_keeps_the_value_of_a_recorded_result_when_its_history_is_used_up():
+    x = nd.array([1, 2])
+    x.attach_grad()
+    with autograd.record():
+        y = nd.square(x)
+        z = (y * 3)[0:1]
+    z.backward()
+    np.testing.assert_array_equal(z.asnumpy(), [3])
+    np.testing.assert_array_equal(y.asnumpy(), [1, 4])
+    np.testing.assert_array_equal(x.grad.asnumpy(), [6, 0])
+    y[:] = 5
+    assert (y + z).asnumpy().tolist() == [8, 8]
+
+
+def test_computes_by_training_and_device_whatever_was_called_before():
+    x, one, zero = nd.array([[1, 3]]), nd.ones((2,)), nd.zeros((2,))
+    options = {"eps": 0.0, "fix_gamma": False}
+    for _ in range(3):
+        np.testing.assert_array_equal(nd.BatchNorm(x, one, zero, zero, one, **options).asnumpy(), [[1, 3]])
+        with autograd.train_mode():
+            kept = nd.Dropout(nd.ones((50, 50)), p=0.5).asnumpy()
+        assert set(np.unique(kept)) == {0, 2}
+        np.testing.assert_array_equal(nd.Dropout(x, p=0.5).asnumpy(), [[1, 3]])
