@@ -162,6 +162,45 @@ CELLS = {
         ("nn.CosineEmbeddingLoss()", [ROWS, "f:3,8", "h:3"]),
         ("nn.CosineEmbeddingLoss(0.3)", [ROWS, "f:3,8", "h:3"]),
         ("nn.DiceLoss()", ["p:3,8", "p:3,8"]),
+        ("nn.MultiLabelSoftMarginLoss()", [ROWS, "p:3,8"]),
+        ("nn.PoissonNLLLoss()", [ROWS, "p:3,8"]),
+        ("nn.PoissonNLLLoss(log_input=False, full=True)", ["p:3,8", "p:3,8"]),
+        ("nn.RMSELoss()", [ROWS, "f:3,8"]),
+        ("nn.GaussianNLLLoss()", [ROWS, "f:3,8", "p:3,8"]),
+        ("nn.GaussianNLLLoss(full=True, reduction='none')", [ROWS, "f:3,8", "p:3,8"]),
+    ],
+    "attention": [
+        ("nn.MultiheadAttention(8, 2)", ["f:5,2,8", "f:5,2,8", "f:5,2,8"]),
+        ("nn.MultiheadAttention(8, 2, batch_first=True, has_bias=False)", ["f:2,5,8", "f:2,4,8", "f:2,4,8"]),
+        ("nn.MultiheadAttention(8, 2, kdim=6, vdim=4)", ["f:5,2,8", "f:3,2,6", "f:3,2,4"]),
+        ("nn.MultiheadAttention(8, 2, add_bias_kv=True, add_zero_attn=True)", ["f:5,2,8", "f:5,2,8", "f:5,2,8"]),
+        ("nn.TransformerEncoderLayer(8, 2, 16, 0.0)", ["f:5,2,8"]),
+        ("nn.TransformerEncoderLayer(8, 2, 16, 0.0, 'gelu', norm_first=True)", ["f:5,2,8"]),
+        ("nn.TransformerEncoderLayer(8, 2, 16, 0.0, batch_first=True)", ["f:2,5,8"]),
+        ("nn.TransformerDecoderLayer(8, 2, 16, 0.0)", ["f:5,2,8", "f:3,2,8"]),
+        ("nn.TransformerDecoderLayer(8, 2, 16, 0.0, 'gelu', norm_first=True)", ["f:5,2,8", "f:3,2,8"]),
+        ("nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 16, 0.0), 2, nn.LayerNorm((8,)))", ["f:5,2,8"]),
+        ("nn.Transformer(8, 2, 1, 2, 16, 0.0)", ["f:5,2,8", "f:3,2,8"]),
+        ("nn.Transformer(8, 2, 1, 1, 16, 0.0, batch_first=True)", ["f:2,5,8", "f:2,3,8"]),
+    ],
+    "space": [
+        ("nn.ConstantPad1d(1, 0.5)", [LINE]),
+        ("nn.ConstantPad2d((1, 2, 0, 1), 0.5)", [IMAGE]),
+        ("nn.ReflectionPad1d((1, 2))", [LINE]),
+        ("nn.ReflectionPad2d(2)", [IMAGE]),
+        ("nn.ReplicationPad1d(2)", [LINE]),
+        ("nn.ReplicationPad2d((1, 0, 2, 1))", [IMAGE]),
+        ("nn.ZeroPad2d(1)", [IMAGE]),
+        ("nn.Upsample(size=(9, 8), mode='bilinear', align_corners=False)", [IMAGE]),
+        ("nn.Upsample(size=(14, 12))", [IMAGE]),
+        ("nn.Upsample(scale_factor=(2.0, 2.0), recompute_scale_factor=True)", [IMAGE]),
+        ("nn.PixelShuffle(2)", [IMAGE]),
+        ("nn.PixelUnshuffle(2)", ["f:1,2,4,6"]),
+        ("nn.ChannelShuffle(2)", [IMAGE]),
+        ("nn.Unflatten(1, (2, 2))", [IMAGE]),
+        ("nn.Softmin()", [ROWS]),
+        ("nn.Softmax2d()", [IMAGE]),
+        ("nn.Dropout2d(0.0)", [IMAGE]),
     ],
 }
 
@@ -515,6 +554,43 @@ OPERATORS = [
     ]
 ]
 
+
+OPERATORS += [
+    (text, ["f:3,4"])
+    for text in [
+        "ops.Maximum()(x,0.0)",
+        "ops.maximum(x,0)",
+        "ops.minimum(0.5,x)",
+        "ops.diag(x[0])",
+        "ops.diag(x)",
+        "ops.tensor_scatter_elements(x,ms.Tensor([[0,1,2,0]]),ms.Tensor([[1.,2.,3.,4.]]),0)",
+        "ops.tensor_scatter_elements(x,ms.Tensor([[0,1,2,0]]),ms.Tensor([[1.,2.,3.,4.]]),0,'add')",
+        "ops.hinge_embedding_loss(x,ops.ones_like(x))",
+        "ops.margin_ranking_loss(x[0],x[1],ops.ones_like(x[0]),0.3)",
+        "ops.grid_sample(x.reshape(1,1,3,4),ops.tanh(x.reshape(1,3,2,2)))",
+        "ops.unfold(x.reshape(1,1,3,4),2)",
+        "ops.fold(ops.unfold(x.reshape(1,1,3,4),2),ms.Tensor([3,4],ms.int32),2)",
+        "ops.SigmoidCrossEntropyWithLogits()(x,ops.sigmoid(x))",
+        "ops.Addcmul()(x,x,x,ms.Tensor([2.0]))",
+        "ops.Addcdiv()(x,x,x+9,ms.Tensor([2.0]))",
+        "ops.SquaredDifference()(x,x*2)",
+        "ops.LpNorm(1)(x)",
+        "ops.LpNorm([0,1],1,True)(x)",
+        "ops.InTopK(2)(x,ms.Tensor([0,1,2],ms.int32))",
+        "ops.intopk(x,ms.Tensor([0,1,2],ms.int32),2)",
+        "ops.ResizeNearestNeighbor((5,6))(x.reshape(1,1,3,4))",
+        "ops.ResizeNearestNeighbor((5,6),True)(x.reshape(1,1,3,4))",
+        "ops.SpaceToDepth(2)(x.reshape(1,3,2,2))",
+        "ops.DepthToSpace(2)(x.reshape(1,4,1,3))",
+        "ops.ScatterUpdate()(ms.Parameter(x,name='q'),ms.Tensor([0],ms.int32),ops.ones((1,4)))",
+        "ops.ScatterAdd()(ms.Parameter(x,name='q'),ms.Tensor([0,0],ms.int32),ops.ones((2,4)))",
+        "ops.Rint()(x*3)",
+        "ops.Inv()(x)",
+        "ops.Trunc()(x*3)",
+        "ops.pixel_unshuffle(x.reshape(1,3,2,2),2)",
+        "ops.rand_like(x).shape",
+    ]
+]
 
 METHODS = [
     (text, [ROWS])

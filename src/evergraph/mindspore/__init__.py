@@ -9,21 +9,28 @@ Tensor(shape=[2], dtype=Int64, value= [2, 4])
 """
 
 import importlib
+import sys
 from typing import Any
 
 from evergraph import _lazy
+from evergraph.mindspore.places import Finder
 
 __version__ = "2.10.0"
 
 _MODULES = {
     name: name
     for name in (
+        "amp",
         "common",
+        "communication",
         "context",
         "dataset",
+        "log",
         "mint",
         "nn",
+        "numpy",
         "ops",
+        "parallel",
         "serialization",
         "train",
     )
@@ -39,21 +46,30 @@ _NAMES = {
         "common.parameter": "Parameter ParameterTuple",
         "common.seed": "set_seed get_seed",
         "common.tensor": "Tensor from_numpy is_tensor tensor",
-        "context": "GRAPH_MODE PYNATIVE_MODE get_context set_context set_device reset_auto_parallel_context "
-        "set_auto_parallel_context get_auto_parallel_context",
-        "ops.gradients": "grad value_and_grad get_grad jit ms_function stop_gradient",
+        "context": "GRAPH_MODE PYNATIVE_MODE ParallelMode get_context set_context set_device "
+        "reset_auto_parallel_context set_auto_parallel_context get_auto_parallel_context",
+        "ops.gradients": "grad value_and_grad get_grad stop_gradient",
+        "programs": """JitConfig data_sink export jit jit_class lazy_inline load ms_class ms_function mutable run_check
+            set_deterministic""",
+        "parallel": "convert_checkpoint_by_rank convert_checkpoints rank_list_for_convert",
         "ops.transforms": "jacfwd jacrev jvp vjp vmap",
         "serialization": "save_checkpoint load_checkpoint load_checkpoint_async load_param_into_net "
         "load_segmented_checkpoints async_ckpt_thread_status ckpt_to_safetensors safetensors_to_ckpt "
         "build_searched_strategy load_distributed_checkpoint merge_pipeline_strategys merge_sliced_parameter "
         "rank_list_for_transform restore_group_info_list transform_checkpoint_by_rank transform_checkpoints "
         "unified_safetensors",
-        "train.model": "Model",
+        "train": """Model Accuracy Callback CheckpointConfig EarlyStopping F1 History LambdaCallback
+            LearningRateScheduler Loss LossMonitor MAE MSE Metric ModelCheckpoint Precision Recall ReduceLROnPlateau
+            RunContext SummaryCollector TimeMonitor Top1CategoricalAccuracy Top5CategoricalAccuracy TopKCategoricalAccuracy
+            get_metric_fn""",
         "train.loss_scale_manager": "DynamicLossScaleManager FixedLossScaleManager LossScaleManager",
     }.items()
     for name in names.split()
 }
 """Name of `ms` -> module of this package that has it."""
+
+if not any(isinstance(finder, Finder) for finder in sys.meta_path):
+    sys.meta_path.append(Finder())
 
 _LIKE_MODULES = {"dtype": "common.dtype"}
 

@@ -9,6 +9,7 @@ from evergraph.errors import UsageError, printable
 __all__ = [
     "GRAPH_MODE",
     "PYNATIVE_MODE",
+    "ParallelMode",
     "get_auto_parallel_context",
     "get_context",
     "reset_auto_parallel_context",
@@ -19,6 +20,18 @@ __all__ = [
 ]
 
 GRAPH_MODE, PYNATIVE_MODE = 0, 1
+
+
+class ParallelMode:
+    """How several devices share the work; here one stands alone."""
+
+    STAND_ALONE = "stand_alone"
+    DATA_PARALLEL = "data_parallel"
+    HYBRID_PARALLEL = "hybrid_parallel"
+    SEMI_AUTO_PARALLEL = "semi_auto_parallel"
+    AUTO_PARALLEL = "auto_parallel"
+    MODE_LIST = (STAND_ALONE, DATA_PARALLEL, HYBRID_PARALLEL, SEMI_AUTO_PARALLEL, AUTO_PARALLEL)
+
 
 _context: dict[str, Any] = {"mode": PYNATIVE_MODE, "device_target": "CPU", "device_id": 0, "save_graphs": False}
 _parallel: dict[str, Any] = {}

@@ -1,6 +1,6 @@
 """Datasets and their transforms."""
 
-from evergraph.mindspore.dataset import transforms, vision
+from evergraph.mindspore.dataset import config, transforms, vision
 from evergraph.mindspore.dataset.datasets import Dataset, zip
 from evergraph.mindspore.dataset.samplers import (
     DistributedSampler,
@@ -31,6 +31,7 @@ __all__ = [
     "SubsetRandomSampler",
     "SubsetSampler",
     "WeightedRandomSampler",
+    "config",
     "transforms",
     "vision",
     "zip",

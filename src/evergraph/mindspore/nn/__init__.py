@@ -11,7 +11,9 @@ _MODULES = (
     "convolution",
     "normalization",
     "pooling",
+    "padding",
     "recurrent",
+    "attention",
     "loss",
     "wrap",
     "optim",
@@ -19,7 +21,7 @@ _MODULES = (
     "dynamic_lr",
 )
 _METRICS = ("Accuracy", "Loss", "Top1CategoricalAccuracy", "Top5CategoricalAccuracy", "TopKCategoricalAccuracy")
-_METRICS += ("F1", "MAE", "MSE", "Precision", "Recall")
+_METRICS += ("F1", "MAE", "MSE", "Metric", "Precision", "Recall", "get_metric_fn")
 
 
 def __getattr__(name: str) -> Any:

@@ -123,6 +123,42 @@ class Dropout(Cell):
         return f"keep_prob={self.keep_prob}" if self.p is None else f"p={self.p}"
 
 
+class _ChannelDropout(Cell):
+    """Zeros in a share `p` of the channels while training, the rest divided by 1 - p."""
+
+    _drop: Any = F.dropout1d
+
+    def __init__(self, p: float = 0.5) -> None:
+        super().__init__()
+        if not 0 <= p <= 1:
+            raise UsageError("p is from 0 to 1", found=printable(p))
+        self.p = p
+
+    def construct(self, x: Any) -> Any:
+        """Drop while training."""
+        return wrap(type(self)._drop(x._torch, self.p, True)) if self.training and self.p else x
+
+    def extend_repr(self) -> str:
+        """The arguments, as MindSpore prints them."""
+        return f"p={self.p}"
+
+
+class Dropout1d(_ChannelDropout):
+    """Whole lines left out while training."""
+
+
+class Dropout2d(_ChannelDropout):
+    """Whole images left out while training."""
+
+    _drop = F.dropout2d
+
+
+class Dropout3d(_ChannelDropout):
+    """Whole volumes left out while training."""
+
+    _drop = F.dropout3d
+
+
 class Flatten(Cell):
     """One dimension of all from `start_dim` to `end_dim`."""
 

@@ -17,6 +17,10 @@ from evergraph.mindspore.nn.backward import hooked, with_bprop
 __all__ = ["Cell", "GraphCell", "is_recording", "recording"]
 
 
+_FLAGS = {torch.float16: "fp16", torch.float32: "fp32", torch.bfloat16: "bf16"}
+"""What cells compute in -> the flag that says so."""
+
+
 class _State(threading.local):
     recording = False
 
@@ -73,6 +77,7 @@ class Cell(torch.nn.Module):
     """
 
     _params: "OrderedDict[str, Parameter | None]"
+    _keeps_types = _keeps_parameters = False  # whether `to_float` leaves inputs and parameters, or parameters alone
 
     def __init__(self, auto_prefix: bool = True, flags: dict[str, Any] | None = None) -> None:
         super().__init__()
@@ -82,7 +87,7 @@ class Cell(torch.nn.Module):
         own["_flags"] = dict(flags or {})
         own["_hooks_before"], own["_hooks_after"] = [], []
         own["_hooks_of_inputs"], own["_hooks_of_outputs"] = [], []
-        own["_to_float"] = None
+        own["_to_float"], own["_casts"] = None, None
         own["_instance_name"] = ""
         own["_param_prefix"] = ""
         own["_unnamed"] = 1
@@ -135,7 +140,8 @@ class Cell(torch.nn.Module):
     def __getattr__(self, name: str) -> Any:
         params = self.__dict__.get("_params")
         if params is not None and name in params:
-            return params[name]
+            kind = self.__dict__["_casts"]
+            return params[name] if kind is None or params[name] is None else _cast(params[name], kind)
         modules = self.__dict__.get("_modules")
         if modules is not None and name in modules:
             return modules[name]
@@ -173,13 +179,18 @@ class Cell(torch.nn.Module):
 
     def _run(self, inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
         own = self.__dict__
-        if own["_to_float"] is not None:
-            inputs = tuple(_cast(v, own["_to_float"]) for v in inputs)
+        kind = None if self._keeps_types else own["_to_float"]
+        if kind is not None:
+            inputs = tuple(_cast(v, kind) for v in inputs)
         for hook in own["_hooks_before"]:
             changed = hook(self, inputs)
             if changed is not None:
                 inputs = changed if isinstance(changed, tuple) else (changed,)
-        output = self._computed(inputs, named)
+        own["_casts"] = None if self._keeps_parameters else kind
+        try:
+            output = self._computed(inputs, named)
+        finally:
+            own["_casts"] = None
         for hook in own["_hooks_after"]:
             changed = hook(self, inputs, output)
             output = output if changed is None else changed
@@ -375,14 +386,25 @@ class Cell(torch.nn.Module):
         return self
 
     def to_float(self, dst_type: Any) -> "Cell":
-        """Cast floating inputs to this type, here and in all children, and compute in it."""
+        """Cast floating inputs and parameters to this type where this cell and its children compute.
+
+        Raises:
+            UsageError: it is neither Float16, BFloat16 nor Float32.
+        """
+        kind = mstype.of(dst_type).torch
+        if kind not in _FLAGS:
+            raise UsageError("to_float takes float16, bfloat16 or float32", found=printable(dst_type))
         for _, cell in self.cells_and_names():
-            cell.__dict__["_to_float"] = mstype.of(dst_type).torch
+            cell.__dict__["_to_float"] = kind
+            cell._flags.update({flag: kind is one for one, flag in _FLAGS.items()})
         return self
 
     def add_flags(self, **flags: Any) -> "Cell":
-        """Keep flags."""
+        """Keep flags; `fp16`, `bf16` and `fp32` choose what this cell computes in, as `to_float` does."""
         self._flags.update(flags)
+        for kind, flag in _FLAGS.items():
+            if flags.get(flag):
+                self.__dict__["_to_float"] = kind
         return self
 
     def add_flags_recursive(self, **flags: Any) -> "Cell":

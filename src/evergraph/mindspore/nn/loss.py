@@ -11,6 +11,8 @@ from evergraph.mindspore.common import dtype as mstype
 from evergraph.mindspore.common.tensor import unwrap, wrap
 from evergraph.mindspore.nn.cell import Cell
 
+__path__: list[str] = []  # programs import from modules below it
+
 __all__ = ["CrossEntropyLoss", "LossBase", "SoftmaxCrossEntropyWithLogits"]
 
 
@@ -194,3 +196,92 @@ class DiceLoss(LossBase):
         one, two = logits._torch.flatten(), label._torch.to(mstype.float32.torch).flatten()
         total = (one * one).sum() + (two * two).sum()
         return wrap(1 - 2 * (one * two).sum() / (total + self.smooth))
+
+
+HingeEmbeddingLoss = _simple(
+    "HingeEmbeddingLoss",
+    lambda x, y, margin: F.hinge_embedding_loss(x, y, margin, reduction="none"),
+    margin=1.0,
+    reduction="mean",
+)
+MultiLabelSoftMarginLoss = _simple(
+    "MultiLabelSoftMarginLoss",
+    lambda x, y, weight: F.multilabel_soft_margin_loss(x, y, weight, reduction="none"),
+    weight=None,
+    reduction="mean",
+)
+PoissonNLLLoss = _simple(
+    "PoissonNLLLoss",
+    lambda x, y, log_input, full, eps: F.poisson_nll_loss(x, y, log_input, full=full, eps=eps, reduction="none"),
+    log_input=True,
+    full=False,
+    eps=1e-8,
+    reduction="mean",
+)
+
+
+class RMSELoss(LossBase):
+    """The root of the mean squared difference."""
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def construct(self, logits: Any, label: Any) -> Any:
+        """The loss."""
+        return wrap(((logits._torch - label._torch) ** 2).mean().sqrt())
+
+
+class MarginRankingLoss(LossBase):
+    """max(0, -label * (x1 - x2) + margin)."""
+
+    def __init__(self, margin: float = 0.0, reduction: str = "mean") -> None:
+        super().__init__(reduction)
+        self.margin = margin
+
+    def construct(self, input1: Any, input2: Any, target: Any) -> Any:
+        """The loss."""
+        one, two, wanted = input1._torch, input2._torch, target._torch
+        return wrap(F.margin_ranking_loss(one, two, wanted, self.margin, reduction=self.reduction))
+
+
+class TripletMarginLoss(LossBase):
+    """max(0, |x - positive| - |x - negative| + margin).
+
+    Args:
+        p: which norm the distances have.
+        swap: whether the nearer of x and the positive counts for the negative.
+        eps: added to the differences.
+        reduction: "mean", "sum" or "none".
+        margin: how much farther the negative is to be.
+    """
+
+    def __init__(
+        self, p: int = 2, swap: bool = False, eps: float = 1e-6, reduction: str = "mean", margin: float = 1.0
+    ) -> None:
+        super().__init__(reduction)
+        self.p, self.swap, self.eps, self.margin = p, swap, eps, margin
+
+    def construct(self, x: Any, positive: Any, negative: Any, margin: Any = None) -> Any:
+        """The loss."""
+        wanted = self.margin if margin is None else float(margin)
+        given = x._torch, positive._torch, negative._torch
+        return wrap(F.triplet_margin_loss(*given, wanted, self.p, self.eps, self.swap, reduction=self.reduction))
+
+
+class GaussianNLLLoss(LossBase):
+    """Half of log variance + squared difference / variance.
+
+    Args:
+        full: whether the constant is added.
+        eps: the smallest variance.
+        reduction: "mean", "sum" or "none".
+    """
+
+    def __init__(self, *, full: bool = False, eps: float = 1e-6, reduction: str = "mean") -> None:
+        super().__init__(reduction)
+        self.full, self.eps = full, eps
+
+    def construct(self, logits: Any, labels: Any, var: Any) -> Any:
+        """The loss."""
+        given = logits._torch, labels._torch, var._torch
+        return wrap(F.gaussian_nll_loss(*given, self.full, self.eps, self.reduction))

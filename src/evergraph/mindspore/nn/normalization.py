@@ -35,6 +35,8 @@ class _BatchNorm(Cell):
         use_batch_statistics: None follows training; True or False fixes it.
     """
 
+    _keeps_parameters = True
+
     def __init__(
         self,
         num_features: int,
@@ -99,6 +101,8 @@ class BatchNorm3d(Cell):
     ['bn2d.moving_mean', 'bn2d.moving_variance', 'bn2d.gamma', 'bn2d.beta']
     """
 
+    _keeps_parameters = True
+
     def __init__(
         self,
         num_features: int,
@@ -132,6 +136,8 @@ class SyncBatchNorm(_BatchNorm):
 
 class LayerNorm(Cell):
     """Normalization over the last dimensions, with gamma and beta of `normalized_shape`."""
+
+    _keeps_parameters = True
 
     def __init__(
         self,
@@ -171,6 +177,8 @@ class LayerNorm(Cell):
 class GroupNorm(Cell):
     """Normalization over groups of channels."""
 
+    _keeps_parameters = True
+
     def __init__(
         self,
         num_groups: int,
@@ -199,6 +207,8 @@ class GroupNorm(Cell):
 
 class _InstanceNorm(Cell):
     """Normalization over the space of each channel of each sample."""
+
+    _keeps_parameters = True
 
     def __init__(
         self,

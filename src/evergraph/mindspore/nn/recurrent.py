@@ -27,6 +27,8 @@ class _Recurrent(Cell):
         bidirectional: whether a second one runs backwards.
     """
 
+    _keeps_types = True
+
     _gates = 1
     _kind = "tanh"
 
@@ -111,6 +113,8 @@ class RNN(_Recurrent):
 
 class _OneStep(Cell):
     """One step of one layer."""
+
+    _keeps_types = True
 
     _gates, _step = 1, "rnn_tanh_cell"
 

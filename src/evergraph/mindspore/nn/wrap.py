@@ -10,7 +10,10 @@ from evergraph.mindspore.common.parameter import Parameter
 from evergraph.mindspore.common.tensor import Tensor, wrap
 from evergraph.mindspore.nn.cell import Cell, recording
 
+__path__: list[str] = []  # programs import from modules below it
+
 __all__ = [
+    "DistributedGradReducer",
     "DynamicLossScaleUpdateCell",
     "FixedLossScaleUpdateCell",
     "ForwardValueAndGrad",
@@ -104,6 +107,17 @@ class TrainOneStepCell(Cell):
         if self.return_grad:
             return loss, {p.name: wrap(g) for p, g in zip(self.weights, gradients, strict=True)}
         return loss
+
+
+class DistributedGradReducer(Cell):
+    """Gradients as they are: one device has all of them."""
+
+    def __init__(self, parameters: Any, mean: bool | None = None, degree: int | None = None, **_: Any) -> None:
+        super().__init__(auto_prefix=False)
+
+    def construct(self, grads: Any) -> Any:
+        """The gradients."""
+        return grads
 
 
 class FixedLossScaleUpdateCell(Cell):

@@ -313,8 +313,9 @@ def triu(input: Any, diagonal: int = 0) -> Tensor:
 
 
 def diag(input: Any) -> Tensor:
-    """A matrix with these values on its diagonal."""
-    return wrap(torch.diag(unwrap(input)))
+    """The values on the diagonal of zeros, which have each of their axes twice."""
+    data = unwrap(input)
+    return wrap(torch.diag(data.reshape(-1)).reshape(*data.shape, *data.shape))
 
 
 def diagonal(input: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
@@ -430,6 +431,14 @@ def tensor_scatter_add(input_x: Any, indices: Any, updates: Any) -> Tensor:
 def scatter(input: Any, axis: int, index: Any, src: Any) -> Tensor:
     """A copy with values of `src` where the index tells, along an axis."""
     return wrap(torch.scatter(unwrap(input), axis, unwrap(index), unwrap(src)))
+
+
+def tensor_scatter_elements(input_x: Any, indices: Any, updates: Any, axis: int = 0, reduction: str = "none") -> Tensor:
+    """A copy with updates where the indices tell, along an axis; "add" adds them."""
+    data, places, values = unwrap(input_x), unwrap(indices).long(), unwrap(updates)
+    places = torch.where(places < 0, places + data.shape[axis], places)
+    run = torch.scatter_add if reduction == "add" else torch.scatter
+    return wrap(run(data, axis, places, values))
 
 
 def index_add(x: Any, indices: Any, y: Any, axis: int) -> Tensor:

@@ -25,7 +25,7 @@ _RENAMED = {
 
 _ELEMENTS = """abs acos acosh asin asinh atan atan2 atanh bitwise_and bitwise_not bitwise_or bitwise_xor ceil clamp clip
 cos cosh deg2rad digamma erf erfc erfinv exp exp2 expm1 floor floor_divide fmod frac heaviside hypot isfinite isinf
-isnan lerp lgamma log log10 log1p log2 logical_and logical_not logical_or logical_xor maximum minimum mul multiply
+isnan lerp lgamma log log10 log1p log2 logical_and logical_not logical_or logical_xor mul multiply
 nan_to_num neg negative positive pow rad2deg reciprocal relu remainder round rsqrt sigmoid sign sin sinc sinh sqrt
 square sub subtract tan tanh true_divide trunc where xlogy isclose add"""
 
@@ -207,3 +207,23 @@ def depend(value: Any, *_: Any) -> Any:
 def print_(*input_x: Any) -> None:
     """Print, as Python's print does."""
     print(*input_x)
+
+
+def _greater(name: str) -> Any:
+    run = getattr(torch, name)
+
+    def function(input: Any, other: Any) -> Tensor:
+        first, second = unwrap(input), unwrap(other)
+        if not isinstance(first, torch.Tensor):
+            first, second = second, first
+        if not isinstance(second, torch.Tensor):
+            wider = torch.result_type(first, second)
+            second = torch.tensor(second, dtype=wider)
+        return wrap(run(first, second))
+
+    function.__name__, function.__qualname__ = name, name
+    function.__doc__ = f"The {'larger' if name == 'maximum' else 'smaller'} of two elements; one may be a number."
+    return function
+
+
+maximum, minimum = _greater("maximum"), _greater("minimum")

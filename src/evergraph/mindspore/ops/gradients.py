@@ -113,6 +113,11 @@ def _with_ids(found: Any, positions: Any, weights: Any) -> Any:
     return paired(positions, found[0]), paired(named, found[1])
 
 
+def _alone(positions: Any, return_ids: bool) -> Any:
+    """The position, where a tuple has only one: then MindSpore gives its gradient without a tuple."""
+    return positions[0] if isinstance(positions, tuple) and len(positions) == 1 and not return_ids else positions
+
+
 def value_and_grad(
     fn: Callable[..., Any],
     grad_position: Any = 0,
@@ -132,9 +137,10 @@ def value_and_grad(
     >>> value_and_grad(lambda x: x * x)(Tensor(3.0))
     (Tensor(shape=[], dtype=Float32, value= 9), Tensor(shape=[], dtype=Float32, value= 6))
     """
+    asked = _alone(grad_position, return_ids)
 
     def both(*inputs: Any, **named: Any) -> Any:
-        output, found = gradients_of(fn, inputs, grad_position, weights, None, has_aux, named)
+        output, found = gradients_of(fn, inputs, asked, weights, None, has_aux, named)
         return output, _with_ids(found, grad_position, weights) if return_ids else found
 
     return both
@@ -152,9 +158,10 @@ def grad(
     >>> grad(lambda x: x * x)(Tensor(3.0))
     Tensor(shape=[], dtype=Float32, value= 6)
     """
+    asked = _alone(grad_position, return_ids)
 
     def gradients(*inputs: Any, **named: Any) -> Any:
-        output, found = gradients_of(fn, inputs, grad_position, weights, None, has_aux, named)
+        output, found = gradients_of(fn, inputs, asked, weights, None, has_aux, named)
         found = _with_ids(found, grad_position, weights) if return_ids else found
         return (found, output[1:]) if has_aux else found
 
@@ -180,7 +187,10 @@ class GradOperation:
             sens = inputs[-1] if self.sens_param else None
             given = inputs[:-1] if self.sens_param else inputs
             positions = tuple(range(len(given))) if self.get_all else None if self.get_by_list else 0
-            return gradients_of(fn, given, positions, weights if self.get_by_list else None, sens)[1]
+            asked = weights
+            if self.get_by_list and weights is None and hasattr(fn, "trainable_params"):
+                asked = fn.trainable_params()  # type: ignore[attr-defined]
+            return gradients_of(fn, given, positions, asked if self.get_by_list else None, sens)[1]
 
         return gradients
 

@@ -304,6 +304,36 @@ def kl_div(logits: Any, labels: Any, reduction: str = "mean") -> Tensor:
     return wrap(F.kl_div(unwrap(logits), unwrap(labels), reduction=reduction))
 
 
+def hinge_embedding_loss(inputs: Any, targets: Any, margin: float = 1.0, reduction: str = "mean") -> Tensor:
+    """The distance where the target is 1; what it lacks to the margin where it is -1."""
+    return wrap(F.hinge_embedding_loss(unwrap(inputs), unwrap(targets), margin, reduction=reduction))
+
+
+def margin_ranking_loss(input1: Any, input2: Any, target: Any, margin: float = 0.0, reduction: str = "mean") -> Tensor:
+    """What the order of two scores lacks to the margin."""
+    return wrap(F.margin_ranking_loss(unwrap(input1), unwrap(input2), unwrap(target), margin, reduction=reduction))
+
+
+def grid_sample(
+    input: Any, grid: Any, mode: str = "bilinear", padding_mode: str = "zeros", align_corners: bool = False
+) -> Tensor:
+    """The image at the grid's places, from -1 to 1."""
+    return wrap(F.grid_sample(unwrap(input), unwrap(grid), mode, padding_mode, align_corners))
+
+
+def unfold(input: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Tensor:
+    """Windows of an image as columns."""
+    return wrap(F.unfold(unwrap(input), kernel_size, dilation, padding, stride))
+
+
+def fold(
+    input: Any, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1
+) -> Tensor:
+    """Columns as windows of an image, added where they overlap."""
+    sizes = tuple(int(n) for n in unwrap(output_size))
+    return wrap(F.fold(unwrap(input), sizes, kernel_size, dilation, padding, stride))
+
+
 # random numbers, of the generator that `set_seed` sets
 
 
@@ -362,3 +392,39 @@ def bernoulli(input: Any, p: Any = 0.5, seed: int | None = None) -> Tensor:
 def multinomial(input: Any, num_samples: int, replacement: bool = True, seed: int | None = None) -> Tensor:
     """Indices drawn with the probabilities that the rows tell, Int32."""
     return wrap(_random(torch.multinomial, seed, unwrap(input), num_samples, replacement).int())
+
+
+def rand_like(input: Any, seed: int | None = None, *, dtype: Any = None) -> Tensor:
+    """Evenly distributed numbers from 0 to 1, of a tensor's shape."""
+    return rand(*input.shape, dtype=input.dtype if dtype is None else dtype, seed=seed)
+
+
+def randn_like(input: Any, seed: int | None = None, *, dtype: Any = None) -> Tensor:
+    """Normally distributed numbers, of a tensor's shape."""
+    return randn(*input.shape, dtype=input.dtype if dtype is None else dtype, seed=seed)
+
+
+def randint_like(input: Any, low: int, high: int, seed: int | None = None, *, dtype: Any = None) -> Tensor:
+    """Whole numbers from low to below high, of a tensor's shape."""
+    return randint(low, high, input.shape, seed, dtype=input.dtype if dtype is None else dtype)
+
+
+def dropout1d(input: Any, p: float = 0.5, training: bool = True) -> Tensor:
+    """Whole lines left out."""
+    return wrap(F.dropout1d(unwrap(input), p, training))
+
+
+def dropout2d(input: Any, p: float = 0.5, training: bool = True) -> Tensor:
+    """Whole images left out."""
+    return wrap(F.dropout2d(unwrap(input), p, training))
+
+
+def pixel_unshuffle(input: Any, downscale_factor: int) -> Tensor:
+    """Space as channels."""
+    return wrap(F.pixel_unshuffle(unwrap(input), downscale_factor))
+
+
+def intopk(x1: Any, x2: Any, k: int) -> Tensor:
+    """Whether the class of each row is among its `k` largest."""
+    data, wanted = unwrap(x1), unwrap(x2).long()
+    return wrap((data > data.gather(1, wanted[:, None])).sum(1) < k)

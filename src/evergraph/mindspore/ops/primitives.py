@@ -5,6 +5,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import torch
+
 from evergraph.errors import UsageError
 from evergraph.mindspore.common.tensor import unwrap
 from evergraph.mindspore.ops import arrays, elements, neural, reductions
@@ -52,7 +54,7 @@ _PLAIN = {
         Invert=bitwise_not IsFinite=isfinite IsInf=isinf IsNan=isnan Lerp Less LessEqual Log Log1p=log1p LogicalAnd
         LogicalNot LogicalOr LogicalXor Maximum Minimum Mish Mod=fmod Mul Neg NotEqual PReLU=prelu Pow Print=print_
         ReLU=relu ReLU6=relu6 RealDiv=div Reciprocal Round Rsqrt SeLU=selu SiLU=silu Sigmoid Sign Sin Sinh Softplus
-        Softsign Sqrt Square Sub Tan Tanh TensorAdd=add Xlogy""",
+        Softsign Sqrt Square Sub Tan Tanh TensorAdd=add Xlogy Inv=reciprocal Rint=round Trunc Digamma Lgamma""",
     arrays: """Diag DynamicShape=dyn_shape ExpandDims Eye Fill FillV2=full Gather GatherD=gather_elements GatherNd
         LinSpace=linspace MaskedFill MaskedSelect Ones OnesLike Range=arange Rank Reshape ScalarToTensor ScatterNd
         Select Shape Size Slice StridedSlice TensorScatterAdd TensorScatterUpdate TensorShape=dyn_shape Tile Transpose
@@ -75,6 +77,8 @@ _primitive("AccumulateNV2", lambda parts: sum(parts[1:], parts[0]))
 _primitive("Squeeze", lambda x, axis: arrays.squeeze(x, None if axis == () else axis), axis=())
 _primitive("Concat", arrays.cat, axis=0)
 _primitive("Stack", arrays.stack, axis=0)
+_primitive("Pack", arrays.stack, axis=0)
+_primitive("Unpack", lambda x, axis, **_: arrays.unstack(x, axis), axis=0, num=None)
 _primitive("Unstack", lambda x, axis, **_: arrays.unstack(x, axis), axis=0, num=None)
 _primitive(
     "Split", lambda x, axis, output_num: arrays.split(x, x.shape[axis] // output_num, axis), axis=0, output_num=1
@@ -89,6 +93,7 @@ _primitive("Triu", arrays.triu, diagonal=0)
 _primitive("OneHot", arrays.one_hot, axis=-1)
 _primitive("EmbeddingLookup", lambda table, where, offset: arrays.gather(table, where - offset, 0))
 _primitive("GeLU", lambda x: elements.gelu(x, approximate="tanh"))
+_primitive("Gelu", lambda x: elements.gelu(x, approximate="tanh"))
 _primitive("Softmax", elements.softmax, axis=-1)
 _primitive("LogSoftmax", elements.log_softmax, axis=-1)
 _primitive("L2Normalize", elements.l2_normalize, axis=0, epsilon=1e-4)
@@ -227,3 +232,74 @@ def _sparse_loss(x: Any, y: Any, is_grad: bool) -> Any:
 
 
 _primitive("SparseSoftmaxCrossEntropyWithLogits", _sparse_loss, is_grad=False)
+
+
+def _sigmoid_loss(x: Any, y: Any) -> Any:
+    """The loss of each element."""
+    return elements.wrap(neural.F.binary_cross_entropy_with_logits(x._torch, y._torch, reduction="none"))
+
+
+_primitive("SigmoidCrossEntropyWithLogits", _sigmoid_loss)
+_primitive("Addcmul", lambda x, a, b, value: x + value * a * b)
+_primitive("Addcdiv", lambda x, a, b, value: x + value * a / b)
+_primitive("SquaredDifference", lambda x, y: (x - y) ** 2)
+_primitive(
+    "LpNorm",
+    lambda x, axis, p, keep_dims, epsilon: elements.wrap(x._torch.norm(p, axis, keep_dims).clamp(min=epsilon)),
+    axis=0,
+    p=2,
+    keep_dims=False,
+    epsilon=1e-12,
+)
+_primitive(
+    "InTopK",
+    lambda x, y, k: elements.wrap((x._torch > x._torch.gather(1, y._torch.long()[:, None])).sum(1) < k),
+    k=1,
+)
+
+# space
+
+
+def _nearest(x: Any, size: Any, align_corners: bool, **_: Any) -> Any:
+    if align_corners:
+        places = [(torch.linspace(0, n - 1, m) + 0.5).long() for n, m in zip(x.shape[2:], size, strict=True)]
+        return elements.wrap(x._torch[:, :, places[0]][:, :, :, places[1]])
+    return elements.wrap(neural.F.interpolate(x._torch, tuple(size), mode="nearest"))
+
+
+def _blocks(x: Any, block_size: int, deep: bool) -> Any:
+    """Space as channels, or back: the places within a block come first among the channels."""
+    data, b = x._torch, block_size
+    n, c, h, w = data.shape
+    if deep:
+        parts = data.reshape(n, c, h // b, b, w // b, b).permute(0, 3, 5, 1, 2, 4)
+        return elements.wrap(parts.reshape(n, c * b * b, h // b, w // b))
+    parts = data.reshape(n, b, b, c // (b * b), h, w).permute(0, 3, 4, 1, 5, 2)
+    return elements.wrap(parts.reshape(n, c // (b * b), h * b, w * b))
+
+
+_primitive("ResizeNearestNeighbor", _nearest, size=(), align_corners=False, half_pixel_centers=False)
+_primitive("SpaceToDepth", lambda x, block_size: _blocks(x, block_size, True), block_size=2)
+_primitive("DepthToSpace", lambda x, block_size: _blocks(x, block_size, False), block_size=2)
+
+# Parameters, changed in place
+
+
+def _scattered(run: str) -> Callable[..., Any]:
+    def scatter(param: Any, indices: Any, updates: Any, **_: Any) -> Any:
+        held, places = param._torch.data, indices._torch.long().reshape(-1)
+        rows = updates._torch.reshape(places.numel(), *held.shape[1:])
+        if run == "copy":
+            held[places] = rows
+        else:
+            held.index_add_(0, places, rows, alpha=1 if run == "add" else -1)
+        return param
+
+    return scatter
+
+
+for _name, _function in {"ScatterUpdate": "copy", "ScatterAdd": "add", "ScatterSub": "sub"}.items():
+    _primitive(_name, _scattered(_function), use_locking=False)
+
+for _name in ("ScalarSummary", "ImageSummary", "TensorSummary", "HistogramSummary"):
+    _primitive(_name, lambda *_: None)

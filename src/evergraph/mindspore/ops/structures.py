@@ -1,12 +1,13 @@
 """Functions over structures of tensors: HyperMap, Map, MultitypeFuncGraph."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 from evergraph.errors import UsageError, printable
 from evergraph.mindspore.common.tensor import Tensor
 
-__all__ = ["HyperMap", "Map", "MultitypeFuncGraph"]
+__all__ = ["HyperMap", "Map", "MultitypeFuncGraph", "constexpr", "partial"]
 
 _KINDS = {"Tensor": Tensor, "Number": (int, float), "Bool": bool, "String": str, "Tuple": tuple, "List": list}
 
@@ -86,3 +87,13 @@ class Map(HyperMap):
     """A function of each element of tuples and lists, one level deep."""
 
     _deep = False
+
+
+def constexpr(fn: Any = None, **_: Any) -> Any:
+    """The function as it is: there is no compiler to compute it beforehand."""
+    return fn if fn is not None else constexpr
+
+
+def partial(func: Callable[..., Any], *args: Any) -> Callable[..., Any]:
+    """The function with its first arguments given."""
+    return functools.partial(func, *args)

@@ -140,20 +140,24 @@ def read(stored: Stored) -> torch.Tensor:
     Records of checkpoints begin at any byte; so a mapping of the file would do for few of them.
     """
     blob, shape = stored.blob, stored.shape or ()
-    if not blob.nbytes:
-        return torch.empty(shape, dtype=stored.dtype.torch())
-    memory = _arena(blob).take(blob.nbytes)
+    arena = _arena(blob) if blob.nbytes else None
+    if arena is None:
+        data = torch.empty(shape, dtype=stored.dtype.torch())
+        if blob.nbytes:
+            raw: Any = data.reshape(-1).view(torch.uint8).numpy()
+            fill(blob, memoryview(raw))
+        return data
+    memory = arena.take(blob.nbytes)
     fill(blob, memory)
     if stored.dtype in _NUMPY_HAS:  # half of the time that torch takes for a view
         return torch.from_numpy(np.ndarray(shape, stored.dtype.numpy(), memory))
     return torch.frombuffer(memory, dtype=stored.dtype.torch()).view(shape)
 
 
-def _arena(blob: Blob) -> Arena:
-    """What the values of one file share while they are read one by one."""
+def _arena(blob: Blob) -> Arena | None:
+    """What the values of one file share that are read one by one, where there is one."""
     first = blob.pieces[0] if isinstance(blob, Joined) else blob
-    found = _OPEN.get(first.source) if isinstance(first, Extent) else None
-    return Arena() if found is None else found
+    return _OPEN.get(first.source) if isinstance(first, Extent) else None
 
 
 def may_wait(source: Source) -> bool:

@@ -23,6 +23,8 @@ _SERIALIZATION = """save_checkpoint load_checkpoint load_param_into_net load_che
 def __getattr__(name: str) -> Any:
     if name in _SERIALIZATION.split():
         found = importlib.import_module("evergraph.mindspore.serialization")
+    elif name == "amp":
+        return importlib.import_module("evergraph.mindspore.amp")
     elif name in ("callback", "model", "metrics", "loss_scale_manager", "serialization"):
         home = "evergraph.mindspore" if name == "serialization" else __name__
         return importlib.import_module(f"{home}.{name}")

@@ -40,6 +40,12 @@ class Metric:
         """Begin anew."""
         self._total, self._count = 0.0, 0
 
+    def _convert_data(self, data: Any) -> Any:
+        """A Tensor, array or list as a NumPy array; metrics of users' own call it."""
+        if not isinstance(data, (Tensor, np.ndarray, list)):
+            raise UsageError("a metric counts Tensors, arrays and lists", found=printable(type(data).__name__))
+        return _array(data)
+
     def update(self, *inputs: Any) -> None:
         """Count a batch."""
         raise UsageError("a metric defines update(self, *inputs)", where=type(self).__name__)

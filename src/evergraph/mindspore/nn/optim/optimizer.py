@@ -185,7 +185,7 @@ class Optimizer(Cell):
         return self._trained.clone(prefix, init)
 
     def construct(self, gradients: Any) -> Any:
-        """Update every Parameter from its gradient."""
+        """Update every Parameter from its gradient; True for each."""
         given = [g._torch if isinstance(g, Tensor) else g for g in gradients]
         if len(given) != len(self._weights):
             raise UsageError("a gradient for each Parameter", expected=len(self._weights), found=len(given))
@@ -201,7 +201,7 @@ class Optimizer(Cell):
             given = [g if g.dtype == p.dtype else g.to(p.dtype) for g, p in zip(given, self._weights, strict=True)]
             self.global_step._torch.add_(1)
             self.update(self._weights, given, rates, decays)
-        return True
+        return (True,) * len(self._weights)
 
     def update(
         self,
