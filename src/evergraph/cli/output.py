@@ -26,7 +26,8 @@ def table(rows: Sequence[Sequence[object]], right: Sequence[int] = (), width: in
     Args:
         rows: the cells, the first row being the heading.
         right: columns whose cells stand to the right.
-        width: columns that there are: a first cell that leaves the others no room gets a line of its own before them.
+        width: columns that there are: a first cell that leaves the others no room gets a line of its own before them,
+            where most leave it.
 
     >>> table([("name", "bytes"), ("w", 12)], right=[1])
     ['name  bytes', 'w        12']
@@ -39,8 +40,10 @@ def table(rows: Sequence[Sequence[object]], right: Sequence[int] = (), width: in
     cells = [[printable(c) for c in row] for row in rows]
     widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))] if cells else []
     room = width - sum(w + 2 for w in widths[1:]) if width is not None and len(widths) > 1 else None
-    if room is not None and widths[0] > room:
-        widths[0] = max((len(row[0]) for row in cells if len(row[0]) <= room), default=0)
+    fitting = [len(row[0]) for row in cells if room is not None and len(row[0]) <= room]
+    # where few names fit, two lines for each would be worse than lines that are too long
+    if room is not None and widths[0] > room and 2 * len(fitting) > len(cells):
+        widths[0] = max(fitting)
     lines = []
     for row in cells:
         apart = len(row[0]) > widths[0]

@@ -119,8 +119,8 @@ def locate(uri: object) -> Location:
     'file'
     """
     text = os.fspath(uri) if isinstance(uri, os.PathLike) else uri
-    if not isinstance(text, str) or not text:
-        raise UsageError("a URI or a path is needed", found=repr(uri))
+    if not isinstance(text, str) or not text or "\0" in text:
+        raise UsageError("a URI or a path is needed", found=printable(repr(uri)))
     if text in _STREAMS:
         return Location(text, "stream", "", text.removeprefix("file://"))
     found = _SCHEME.match(text)
