@@ -16,6 +16,7 @@ import pytest
 
 import evergraph as eg
 from evergraph.errors import DamagedError, FormatError, UnsafeError, UsageError
+from evergraph.stores.progress import watch
 from tests.formats.battery import opened, read_everything, same, written
 from tests.goldens import MXNET
 
@@ -129,6 +130,17 @@ def test_a_compressed_file_opens_as_what_it_holds():
     same(opened(gzip.compress(data)), opened(data))
     # two streams in a row are one, as gzip says
     same(opened(gzip.compress(data[:1000]) + gzip.compress(data[1000:])), opened(data))
+
+
+def test_unpacking_tells_how_far_it_is():
+    data = written("mxnet-params", eg.Checkpoint({"w": np.random.default_rng(0).random(400_000)}))
+    packed = gzip.compress(data, 1)
+    heard = []
+    with watch(lambda *told: heard.append(told)):
+        assert list(opened(packed)) == ["w"]
+    told = [amount for what, amount, total in heard if (what, total) == ("unpacking", len(packed))]
+    assert len(told) > 2
+    assert sum(told) == len(packed)
 
 
 def test_an_archive_in_an_archive_opens():

@@ -19,6 +19,7 @@ from evergraph.formats.tar_reader import TarTable, looks_like_tar
 from evergraph.formats.zip_reader import END, LOCAL, zip_table
 from evergraph.graph.strict_json import load_json
 from evergraph.stores import Source
+from evergraph.stores.progress import advance
 
 __all__ = ["Archive", "unsafe_names"]
 
@@ -95,6 +96,7 @@ def _inflate(source: Source) -> Iterator[bytes]:
                     raise _broken(source, "it is cut short", at)
                 taken = min(PIECE, source.size - at)
                 waiting, at = bytes(source.read(at, taken)), at + taken
+                advance("unpacking", taken, source.size)
             try:
                 piece = stream.decompress(waiting, PIECE)
             except zlib.error as error:
