@@ -135,7 +135,18 @@ def files(folder, python, rounds, rows):
     runs["safetensors"] = lambda: ours(f"safetensors.torch.save_file(held, {names['s.safetensors']!r})")[0]
     ours("from cryptography.hazmat.primitives.ciphers.aead import AESGCM; import os; data = bytes(200_000_000)")
     runs["openssl"] = lambda: ours("sealed = AESGCM(key).encrypt(b'0' * 12, data, None); del sealed")[0]
-    found = alternate(runs, rounds)
+    ours("from evergraph.stores.writeback import wait_until_freed")
+
+    def settled(run):
+        def call():
+            # what earlier runs have left to write or to free is done before a run, not beside it
+            os.sync()
+            ours("wait_until_freed()")
+            return run()
+
+        return call
+
+    found = alternate({what: settled(run) for what, run in runs.items()}, rounds)
     _file_rows(found, peer is not None, rows)
     ours.close()
     if peer is not None:
