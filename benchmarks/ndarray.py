@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 
 from benchmarks.peers import human_seconds, machine, write_section
-from evergraph.mxnet import autograd, nd
+from evergraph.mxnet import autograd, gluon, nd
 
 torch.set_num_threads(1)
 rng = np.random.default_rng(0)
@@ -33,10 +33,13 @@ def pair(*shape):
 (x, t), (y, u), (w, v) = pair(4, 6), pair(4, 6), pair(5, 6)
 (row, t_row), (bias, t_bias) = pair(1, 6), pair(5)
 (image, t_image), (kernel, t_kernel), (filters, t_filters) = pair(1, 3, 8, 8), pair(4, 3, 3, 3), pair(4)
+picture, t_picture = pair(1, 3, 32, 32)
 places, t_places = nd.array([0, 2, 1, 3]), torch.tensor([0.0, 2, 1, 3])
+chosen, t_chosen = np.array([True, False, True, True]), torch.tensor([True, False, True, True])
 mask = nd.array(rng.integers(0, 2, (4, 6)))
 t_mask = torch.tensor(mask.asnumpy())
 host = rng.standard_normal((4, 6)).astype("float32")
+listed = [[1.0, 2.0], [3.0, 4.0]]
 target, t_target = pair(4, 6)
 gamma, t_gamma = nd.ones((3,)), torch.ones(3)
 beta, t_beta = nd.zeros((3,)), torch.zeros(3)
@@ -47,6 +50,8 @@ var, t_var = nd.ones((3,)), torch.ones(3)
 CALLS = {
     "x + y": (lambda: x + y, lambda: t + u),
     "x - y": (lambda: x - y, lambda: t - u),
+    "x + 1": (lambda: x + 1, lambda: t + 1),
+    "x * y": (lambda: x * y, lambda: t * u),
     "x * 2": (lambda: x * 2, lambda: t * 2),
     "1 / x": (lambda: 1 / x, lambda: 1 / t),
     "x > 0": (lambda: x > 0, lambda: (t > 0).float()),
@@ -57,6 +62,8 @@ CALLS = {
     "x[:, 1:3]": (lambda: x[:, 1:3], lambda: t[:, 1:3].clone(memory_format=torch.contiguous_format)),
     "x[1:3] = y[1:3]": (lambda: x.__setitem__(slice(1, 3), w[1:3]), lambda: t.__setitem__(slice(1, 3), v[1:3])),
     "x[:] = 0": (lambda: target.__setitem__(slice(None), 0), lambda: t_target.__setitem__(slice(None), 0)),
+    "x[:] = y": (lambda: target.__setitem__(slice(None), y), lambda: t_target.__setitem__(slice(None), u)),
+    "x[mask]": (lambda: x[chosen], lambda: t[t_chosen]),
     "x[1] = 3": (lambda: target.__setitem__(1, 3), lambda: t_target.__setitem__(1, 3)),
     "relu": (lambda: nd.relu(x), lambda: torch.relu(t)),
     "exp": (lambda: nd.exp(x), lambda: torch.exp(t)),
@@ -85,6 +92,10 @@ CALLS = {
     "Convolution": (
         lambda: nd.Convolution(image, kernel, filters, kernel=(3, 3), num_filter=4),
         lambda: F.conv2d(t_image, t_kernel, t_filters),
+    ),
+    "Convolution (1, 3, 32, 32)": (
+        lambda: nd.Convolution(picture, kernel, filters, kernel=(3, 3), num_filter=4),
+        lambda: F.conv2d(t_picture, t_kernel, t_filters),
     ),
     "Pooling": (
         lambda: nd.Pooling(image, kernel=(2, 2), stride=(2, 2), pool_type="max"),
@@ -143,13 +154,67 @@ CALLS = {
     "ones": (lambda: nd.ones((4, 6)), lambda: torch.ones((4, 6))),
     "full": (lambda: nd.full((4, 6), 2.0), lambda: torch.full((4, 6), 2.0)),
     "arange": (lambda: nd.arange(10), lambda: torch.arange(0.0, 10.0)),
+    "array of a list": (lambda: nd.array(listed), lambda: torch.tensor(listed)),
     "array": (lambda: nd.array(host), lambda: torch.tensor(host)),
     "asnumpy": (lambda: x.asnumpy(), lambda: t.numpy().copy()),
+    "x.shape": (lambda: x.shape, lambda: t.shape),
     "asscalar": (lambda: bias[0:1].asscalar(), lambda: t_bias[0:1].item()),
     "random.uniform": (lambda: nd.random.uniform(shape=(4, 6)), lambda: torch.rand((4, 6))),
     "random.normal": (lambda: nd.random.normal(shape=(4, 6)), lambda: torch.randn((4, 6))),
     "sgd_update": (lambda: nd.sgd_update(x, y, out=x, lr=0.01), lambda: t.add_(u, alpha=-0.01)),
 }
+
+
+def networks():
+    """Layers and steps of a small network, 6 to 8 to 5: `mx.gluon` beside `torch.nn`."""
+    layer, block = gluon.nn.Dense(8, in_units=6), gluon.nn.HybridSequential()
+    block.add(gluon.nn.Dense(8, in_units=6, activation="relu"), gluon.nn.Dense(5, in_units=8))
+    graph = gluon.nn.HybridSequential()
+    graph.add(gluon.nn.Dense(8, in_units=6, activation="relu"), gluon.nn.Dense(5, in_units=8))
+    for each in (layer, block, graph):
+        each.initialize()
+    graph.hybridize()
+    linear = torch.nn.Linear(6, 8)
+    net = torch.nn.Sequential(torch.nn.Linear(6, 8), torch.nn.ReLU(), torch.nn.Linear(8, 5))
+    trainer = gluon.Trainer(block.collect_params(), "sgd", {"learning_rate": 0.001})
+    mover = gluon.Trainer(graph.collect_params(), "sgd", {"learning_rate": 0.001, "momentum": 0.9})
+    sgd = torch.optim.SGD(net.parameters(), lr=0.001)
+    momentum = torch.optim.SGD(net.parameters(), lr=0.001, momentum=0.9)
+    data, t_data = x.detach(), t.detach()
+
+    def ours(found):
+        with autograd.record():
+            loss = found(data).square().mean()
+        loss.backward()
+
+    def theirs():
+        net.zero_grad()
+        net(t_data).square().mean().backward()
+
+    def stepped(trainer, arrays):
+        for each in arrays:
+            each._fresh_grad = True  # noqa: SLF001 - as a backward pass leaves it
+        trainer.step(4)
+
+    def inferred(module):
+        with torch.no_grad():
+            return module(t_data)
+
+    for each in (block, graph):
+        ours(each)
+    theirs()
+    weights, moved = ([p.data() for p in b.collect_params().values()] for b in (block, graph))
+    return {
+        "Dense": (lambda: layer(data), lambda: inferred(linear)),
+        "two layers": (lambda: block(data), lambda: inferred(net)),
+        "two layers, hybridized": (lambda: graph(data), lambda: inferred(net)),
+        "two layers, recorded and backward": (lambda: ours(block), theirs),
+        "the same, hybridized": (lambda: ours(graph), theirs),
+        "Trainer.step": (lambda: stepped(trainer, weights), sgd.step),
+        "Trainer.step, momentum": (lambda: stepped(mover, moved), momentum.step),
+    }
+
+
 _FAMILIAR = """
 x + y|x * 2|x[1:3]|relu|exp|square|clip|sum()|sum(axis=1)|mean(axis=1)|max(axis=1)|softmax|dot
 FullyConnected|Convolution|Pooling|nd.reshape|transpose|expand_dims|slice_axis|broadcast_add|concat|take|pick|where
@@ -159,8 +224,10 @@ ARRAYS = (x, y, w, bias, image, kernel, filters, row)
 TENSORS = (t, u, v, t_bias, t_image, t_kernel, t_filters, t_row)
 
 
-def turns(ours, theirs, rounds, seconds):
+def turns(calls, rounds, seconds):
     """Seconds a call of each, round by round, and the ratios of the rounds."""
+
+    ours, theirs = calls
 
     def timed(call, count):
         start = time.perf_counter()
@@ -176,15 +243,14 @@ def turns(ours, theirs, rounds, seconds):
 def measured(rounds, seconds, only=None):
     rows = []
     gc.disable()
-    for name, (ours, theirs) in CALLS.items():
-        if only is None or name in only:
-            rows.append((name, *turns(ours, theirs, rounds, seconds)))
+    pairs = [*CALLS.items(), *networks().items()]
+    rows += [(n, *turns(p, rounds, seconds)) for n, p in pairs if only is None or n in only]
     for array, tensor in zip(ARRAYS, TENSORS, strict=True):
         array.attach_grad()
         tensor.requires_grad_()
     with autograd.record():
         chosen = [n for n in RECORDED if only is None or n in only]
-        rows += [(f"{n}, recorded", *turns(*CALLS[n], rounds, seconds)) for n in chosen]
+        rows += [(f"{n}, recorded", *turns(CALLS[n], rounds, seconds)) for n in chosen]
     gc.enable()
     return rows
 

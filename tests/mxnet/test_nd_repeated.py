@@ -85,7 +85,7 @@ def test_steps_over_the_weights(options, plain, moved):
     kept = first.asnumpy()
     beside = nd.sgd_update(first, grad, lr=0.5)
     np.testing.assert_array_equal(first.asnumpy(), kept)
-    np.testing.assert_array_equal(beside.asnumpy(), kept - np.float32([0.25, 0.5, -2]))
+    np.testing.assert_array_equal(beside.asnumpy(), kept - np.array([0.25, 0.5, -2], np.float32))
 
 
 def test_takes_arrays_by_name_in_any_order():

@@ -40,6 +40,7 @@ class HybridBlock(Block):
     def __init__(self, prefix: str | None = None, params: Any = None) -> None:
         self._cached_graph: Any = None
         self._cached_op: CachedOp | None = None
+        self._cached_params: ParameterDict | None = None
         self._in_format: Any = None
         self._out_format: Any = None
         self._active = False
@@ -95,7 +96,7 @@ class HybridBlock(Block):
         super().cast(dtype)
 
     def _clear_cached_op(self) -> None:
-        self._cached_graph = self._cached_op = None
+        self._cached_graph = self._cached_op = self._cached_params = None
 
     # ---- as a graph
 
@@ -158,7 +159,9 @@ class HybridBlock(Block):
                 expected=self._in_format,
                 found=form,
             )
-        params = self.collect_params()
+        params = self._cached_params
+        if params is None:
+            params = self._cached_params = self.collect_params()
         given = [a for a in flat if a is not None]
         ctx = given[0].context
         if self._cached_op is None:
@@ -185,17 +188,19 @@ class HybridBlock(Block):
 
     def forward(self, *args: Any) -> Any:
         """The outputs for arrays, or for symbols."""
-        flat = [a for a in flatten(list(args), "input")[0] if a is not None]
-        kinds = {isinstance(a, Array) for a in flat}
-        if len(kinds) != 1:
-            raise BlockTypeError("a block takes arrays or symbols, not both and not neither", found=len(flat))
-        if not kinds.pop():
+        first = args[0] if len(args) == 1 else None
+        if not isinstance(first, Array):
+            flat = [a for a in flatten(list(args), "input")[0] if a is not None]
+            if len({isinstance(a, Array) for a in flat}) != 1:
+                raise BlockTypeError("a block takes arrays or symbols, not both and not neither", found=len(flat))
+            first = flat[0]
+        if not isinstance(first, Array):
             params = {k: p.var() for k, p in self._reg_params.items()}
             with self.name_scope():
                 return self.hybrid_forward(sym, *args, **params)
         if self._active:
             return self._call_cached_op(*args)
-        ctx = flat[0].context
+        ctx = first.context
         try:
             params = {k: p.data(ctx) for k, p in self._reg_params.items()}
         except DeferredInitializationError:

@@ -331,7 +331,11 @@ class Parameter:
                 return arrays[0]
             ctx = current_context()
         for held, each in zip(self._ctx_list, arrays, strict=True):
-            if held == ctx or (held.device_typeid & 1 == ctx.device_typeid & 1 and held.device_id == ctx.device_id):
+            if (
+                held is ctx
+                or held == ctx
+                or (held.device_typeid & 1 == ctx.device_typeid & 1 and held.device_id == ctx.device_id)
+            ):
                 return each
         raise NotInitializedError(
             f"Parameter '{self.name}' was not initialized on context {ctx}."
@@ -361,7 +365,8 @@ class Parameter:
 
     def data(self, ctx: Context | None = None) -> Any:
         """Its values on a device."""
-        self._require_dense("data")
+        if self._stype != "default":
+            self._require_dense("data")
         return self._read(self._data, ctx)
 
     def list_data(self) -> list[Any]:
