@@ -172,3 +172,38 @@ def test_refuses_what_cannot_be_quantized():
         quantization.quantize_model(symbol, arguments, states, calib_mode="naive")
     with pytest.raises(mx.MXNetError, match="excluded_sym_names"):
         quantization.quantize_model(symbol, arguments, states, calib_mode="none", excluded_sym_names="c0")
+
+
+def convolutional(x):
+    net = mx.gluon.nn.HybridSequential()
+    net.add(mx.gluon.nn.Conv2D(8, 3, padding=1), mx.gluon.nn.BatchNorm(), mx.gluon.nn.Activation("relu"))
+    net.add(mx.gluon.nn.MaxPool2D(2), mx.gluon.nn.Conv2D(8, 3), mx.gluon.nn.GlobalAvgPool2D(), mx.gluon.nn.Dense(4))
+    net.initialize()
+    net(x)
+    random = np.random.default_rng(4)
+    for name, each in sorted(net.collect_params().items()):
+        if "running" not in name and "gamma" not in name:
+            each.set_data(mx.nd.array(random.standard_normal(each.shape) * 0.3))
+    return net
+
+
+MOST = {"naive": 0.05, "none": 0.05, "entropy": 0.3}
+
+
+@pytest.mark.parametrize("calibration", list(MOST))
+def test_quantizes_gluon_networks_by_a_data_loader(calibration):
+    x = mx.nd.array(np.random.default_rng(0).random((16, 3, 12, 12)))
+    net = convolutional(x)
+    wanted = net(x).asnumpy()
+    pairs = mx.gluon.data.DataLoader(mx.gluon.data.ArrayDataset(x, mx.nd.zeros((16,))), 8)
+    data: dict = {"data_shapes": [(8, 3, 12, 12)]} if calibration == "none" else {"calib_data": pairs}
+    small = quantization.quantize_net(net, calib_mode=calibration, **data)
+    assert sum(p.dtype == np.int8 for p in small.collect_params().values()) >= 3
+    # by least and greatest value, MXNet 1.9.1 loses 0.03 on such a network; by entropy, what is rare is cut
+    assert np.abs(small(x).asnumpy() - wanted).max() < MOST[calibration] * np.abs(wanted).max()
+
+
+@pytest.mark.parametrize("data", [3, []], ids=["number", "empty"])
+def test_refuses_what_holds_no_data_to_calibrate_by(data):
+    with pytest.raises(mx.MXNetError, match=r"calib_data is not|no data"):
+        quantization.quantize_net(convolutional(mx.nd.ones((1, 3, 8, 8))), calib_mode="naive", calib_data=data)

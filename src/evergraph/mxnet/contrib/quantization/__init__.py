@@ -15,6 +15,7 @@ from typing import Any
 from evergraph.errors import UsageError
 from evergraph.mxnet import ndarray as nd
 from evergraph.mxnet.context import Context, cpu
+from evergraph.mxnet.contrib.quantization.batches import as_iterator
 from evergraph.mxnet.contrib.quantization.collectors import (
     HistogramCollector,
     MinMaxCollector,
@@ -255,13 +256,13 @@ def quantize_net_v2(
 
     Args:
         network: the network, initialized.
-        quantized_dtype: as in `quantize_model`.
+        quantized_dtype: as in `quantize_model`; "auto" is int8.
         quantize_mode: as in `quantize_model`.
         quantize_granularity: as in `quantize_model`.
         exclude_layers: nodes that stay as they are.
         exclude_layers_match: parts of names of nodes that stay as they are.
         exclude_operators: operators that stay as they are.
-        calib_data: iterator of the data to calibrate by.
+        calib_data: what to calibrate by: an iterator of `mx.io`, or a gluon data loader, with labels or without.
         data_shapes: shape of the input, where there is no data to calibrate by.
         calib_mode: as in `quantize_model`.
         num_calib_examples: as in `quantize_model`.
@@ -277,7 +278,7 @@ def quantize_net_v2(
 
     if calib_data is None and data_shapes is None:
         raise UsageError("data_shapes required for an empty calib_data", fix="give data_shapes=[(n, c, h, w)]")
-    given: Any = calib_data
+    given: Any = None if calib_data is None else as_iterator(calib_data, network)
     shapes = [d[1] for d in given.provide_data] if data_shapes is None else list(data_shapes)
     network(*[nd.zeros(getattr(s, "shape", s), ctx) for s in shapes])
     names = ["data"] if len(shapes) == 1 else [f"data{i}" for i in range(len(shapes))]
@@ -296,11 +297,13 @@ def quantize_net_v2(
         None,
         ctx,
         excluded,
-        exclude_operators,
+        # without a calibrated range it stays as it is; MXNet has folded it into a convolution by now
+        exclude_operators if calib_mode != "none" else [*_listed(exclude_operators, "exclude_operators"), "BatchNorm"],
         calib_mode,
-        calib_data,
+        given,
         num_calib_examples,
-        quantized_dtype,
+        # layers that are not fused take half the range of unsigned data, in MXNet too
+        "int8" if quantized_dtype == "auto" else quantized_dtype,
         quantize_mode,
         quantize_granularity,
         logger,

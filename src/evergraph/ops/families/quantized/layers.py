@@ -55,18 +55,29 @@ def quantized_conv(
     cudnn_off: bool = False,
     layout: _LAYOUT = None,
 ):
-    """Convolution of int8 or uint8 data with int8 weights: int32 sums and their range. The bias counts as it is."""
+    """Convolution of int8 or uint8 data with int8 weights: int32 sums and their range.
+
+    The bias of int8 data is brought to their scale, as on MXNet's GPUs; that of uint8 data counts as it is, as on CPUs.
+    """
     rank = len(kernel)
     with torch.no_grad():
         weights = prepare(first(weight, layout), most_of(data), num_group)
         steps, pads, dilates = spread(stride, rank, 1), spread(pad, rank, 0), spread(dilate, rank, 1)
         found = convolve(first(data, layout), weights, steps, pads, dilates, num_group).to(torch.int32)
         if bias is not None:
+            if kind_of(data) == "int8":
+                bias = _scaled(bias, "int8", (min_data, max_data), (min_weight, max_weight), (min_bias, max_bias))
             found += bias.to(torch.int32).reshape(-1, *[1] * rank)
         return last(found, layout), *product_range((min_data, max_data), (min_weight, max_weight))
 
 
 quantized_conv.parameter_shapes(convolved_weights)
+
+
+def _scaled(bias: Any, kind: str, data: Any, weight: Any, own: Any) -> Any:
+    """An int8 bias in the unit of the products of data and weights."""
+    unit = scale_of(kind, *data) * scale_of("int8", *weight)
+    return (bias * (unit / scale_of("int8", *own))).to(torch.int32)
 
 
 @operator(
@@ -98,8 +109,7 @@ def quantized_fully_connected(
         data = data.reshape(len(data), -1) if flatten else data
         found = connect(data, prepare(weight, most_of(data))).to(torch.int32)
         if bias is not None:
-            unit = scale_of(kind, min_data, max_data) * scale_of("int8", min_weight, max_weight)
-            found += (bias * (unit / scale_of("int8", min_bias, max_bias))).to(torch.int32)
+            found += _scaled(bias, kind, (min_data, max_data), (min_weight, max_weight), (min_bias, max_bias))
         return found, *product_range(
             (min_data, max_data), (min_weight, max_weight), 255.0 if kind == "uint8" else 127.0
         )
