@@ -15,6 +15,7 @@ from evergraph.formats.base import Piece
 from evergraph.formats.cursor import Cursor
 from evergraph.stores import Location, Source
 from evergraph.tensors import Extent
+from evergraph.tensors.memory import room
 
 __all__ = ["MODES", "Cipher", "DecryptedSource", "encrypted", "encrypted_size", "mode_of", "open_encrypted"]
 
@@ -241,7 +242,7 @@ class DecryptedSource(Source):
         for length in lengths if block.at == 0 else lengths[:1]:
             decryptor = self._cipher.decryptor(block.iv[:length], block.tag)
             # what OpenSSL may write beyond the input is one cipher block
-            plain = memoryview(bytearray(block.length + CIPHER_BLOCK))
+            plain = room(block.length + CIPHER_BLOCK)
             done = 0
             for part in Extent(self.source, block.cipher, block.length).chunks():
                 done += decryptor.update_into(part, plain[done:])
@@ -328,7 +329,7 @@ def encrypted(pieces: Iterable[Piece], plain: int, cipher: Cipher) -> Iterator[b
     chunks = _chunks(pieces)
     rest = memoryview(b"")
     mode = cipher.mode
-    held = memoryview(bytearray(min(plain, BLOCK) + CIPHER_BLOCK)) if mode.authenticated else None
+    held = room(min(plain, BLOCK) + CIPHER_BLOCK) if mode.authenticated else None
     for at in range(0, plain, BLOCK):
         size = min(BLOCK, plain - at)
         iv = os.urandom(IV)

@@ -18,6 +18,7 @@ from evergraph.mindspore.serialization.stored import StoredParameter, may_wait, 
 from evergraph.stores import BytesSource, Source, exists, locate, open_source
 from evergraph.tensors import TEXT
 from evergraph.tensors import Tensor as Stored
+from evergraph.tensors.memory import Arena
 
 __all__ = ["load_checkpoint", "load_checkpoint_async", "load_segmented_checkpoints", "opened"]
 
@@ -87,7 +88,8 @@ def load_checkpoint(
             fix="check whether filter_prefix or specify_prefix are set correctly",
         )
     waits = dec_key is None and may_wait(source)
-    loaded = {n: _value(n, found[n], waits) for n in (sorted(names) if format == "safetensors" else names)}
+    arena = Arena()
+    loaded = {n: _value(n, found[n], waits, arena) for n in (sorted(names) if format == "safetensors" else names)}
     if net is not None:
         load_param_into_net(net, loaded, strict_load, remove_redundancy)
     return loaded
@@ -164,15 +166,15 @@ def _wanted(name: str, without: list[str] | None, only: list[str] | None, choice
     return without is None or not name.startswith(tuple(without))
 
 
-def _value(name: str, stored: Stored, waits: bool) -> Any:
+def _value(name: str, stored: Stored, waits: bool, arena: Arena) -> Any:
     if stored.storage == TEXT:
         return str(stored)
     if stored.parts:
-        return [wrap(read(part)) for part in stored.parts.values()]
+        return [wrap(read(part, arena)) for part in stored.parts.values()]
     stripped = name.strip()
     if waits and stripped:
         return StoredParameter(stripped, stored)
-    return Parameter(fresh(read(stored)), name=stripped or None)
+    return Parameter(fresh(read(stored, arena)), name=stripped or None)
 
 
 _POOL = ThreadPoolExecutor(2, "evergraph-load")

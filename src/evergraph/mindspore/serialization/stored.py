@@ -134,14 +134,18 @@ _FLAGS = {
 }
 
 
-def read(stored: Stored) -> torch.Tensor:
+def read(stored: Stored, arena: Arena | None = None) -> torch.Tensor:
     """A dense entry's values in memory of their own, as aligned as vector instructions want them.
+
+    Args:
+        stored: where they are.
+        arena: whose memory they get; that of their file where not given, and where that has none torch's.
 
     Records of checkpoints begin at any byte; so a mapping of the file would do for few of them.
     """
     blob, shape = stored.blob, stored.shape or ()
-    arena = _arena(blob) if blob.nbytes else None
-    if arena is None:
+    arena = arena or _arena(blob)
+    if arena is None or not blob.nbytes:
         data = torch.empty(shape, dtype=stored.dtype.torch())
         if blob.nbytes:
             raw: Any = data.reshape(-1).view(torch.uint8).numpy()
