@@ -60,8 +60,8 @@ _NAMES = {
         "unified_safetensors",
         "train": """Model Accuracy Callback CheckpointConfig EarlyStopping F1 History LambdaCallback
             LearningRateScheduler Loss LossMonitor MAE MSE Metric ModelCheckpoint Precision Recall ReduceLROnPlateau
-            RunContext SummaryCollector TimeMonitor Top1CategoricalAccuracy Top5CategoricalAccuracy TopKCategoricalAccuracy
-            get_metric_fn""",
+            RunContext SummaryCollector TimeMonitor Top1CategoricalAccuracy Top5CategoricalAccuracy
+            TopKCategoricalAccuracy get_metric_fn""",
         "train.loss_scale_manager": "DynamicLossScaleManager FixedLossScaleManager LossScaleManager",
     }.items()
     for name in names.split()

@@ -29,7 +29,7 @@ class DType:
         return self.title
 
     def __repr__(self) -> str:
-        return f"mindspore.{self.name}"
+        return f"mindspore.{self.name.rstrip('_')}"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return of, (self.name,)
@@ -105,7 +105,7 @@ def of(found: Any) -> DType:
         UsageError: there is none.
 
     >>> of("int8"), of("Float32"), of(np.float64), of(torch.bool)
-    (mindspore.int8, mindspore.float32, mindspore.float64, mindspore.bool_)
+    (mindspore.int8, mindspore.float32, mindspore.float64, mindspore.bool)
     """
     if isinstance(found, DType):
         return found
@@ -144,5 +144,5 @@ def dtype_to_pytype(type_: DType) -> type:
 
 
 def pytype_to_dtype(obj: Any) -> DType:
-    """The element type of a Python type, or of a NumPy one."""
-    return of(obj)
+    """The element type of a Python type, or of a NumPy one; of Python's float it is Float64."""
+    return float64 if obj is float else of(obj)

@@ -4,14 +4,18 @@ import itertools
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import torch
 
 from evergraph.errors import UsageError, printable
+from evergraph.mindspore.common import dtype as mstype
 from evergraph.mindspore.common.tensor import Tensor
 
 __all__ = ["Parameter", "ParameterTuple"]
 
 _count = itertools.count(1)
+_KINDS: dict[type, Any] = {int: mstype.int32, np.float64: mstype.float32}
+"""Type of a number -> the Parameter's, where it is not the Tensor's."""
 
 
 class Parameter(Tensor):
@@ -42,7 +46,7 @@ class Parameter(Tensor):
             held = held if default_input._fresh else held.clone()
             default_input._fresh = False
         else:
-            held = Tensor(default_input)._torch.detach()
+            held = Tensor(default_input, _KINDS.get(type(default_input)))._torch.detach()
         kind = held.dtype
         self._torch = torch.nn.Parameter(
             held, requires_grad=requires_grad and (kind.is_floating_point or kind.is_complex)

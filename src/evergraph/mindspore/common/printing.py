@@ -28,7 +28,7 @@ def values(array: Any, title: str) -> str:
         return " " + _scalar(array, title)
     show = _column(array, title)
     if array.ndim == 1:
-        return " " + _vector(array, show)
+        return " " + (_vector(array, show) if array.size else "")
     return "\n" + (_matrix(array, show, 0) if array.size else "")
 
 
@@ -36,7 +36,11 @@ def _scalar(array: Any, title: str) -> str:
     value = array.item()
     if title.startswith(("Float", "BFloat")):
         return f"{float(value):g}"
-    return repr(value) if title == "String" else str(value)
+    return _complex(value) if title.startswith("Complex") else repr(value) if title == "String" else str(value)
+
+
+def _complex(value: complex) -> str:
+    return f"{value.real:g}{value.imag:+g}j"
 
 
 def _column(array: Any, title: str) -> Callable[[Any], str]:
@@ -52,6 +56,8 @@ def _column(array: Any, title: str) -> Callable[[Any], str]:
     if kind in "iu":
         width = max((len(str(v)) for v in _shown(array).flat), default=0)
         return lambda v: str(v).rjust(width)
+    if kind == "c":
+        return lambda v: _complex(complex(v))
     return lambda v: repr(v.item() if isinstance(v, np.generic) else v)
 
 

@@ -18,14 +18,39 @@ class _Listed(Cell):
         for index, cell in enumerate(cells):
             self._put(str(index), cell)
 
-    def _put(self, name: str, cell: Cell) -> None:
+    def _put(self, name: str, cell: Cell, prefix: str = "") -> None:
         if not isinstance(cell, Cell):
             raise UsageError(
                 "only Cells are held", where=f"{type(self).__name__}, {name}", found=printable(type(cell).__name__)
             )
         if self._auto_prefix:
-            cell.update_parameters_name(name + ".")
+            cell.update_parameters_name(f"{prefix}{name}.")
         self._modules[name] = cell
+
+    def _place(self) -> tuple[str, int]:
+        """What stands before the children's names in those of their parameters, and how many parts of the name it is.
+
+        A list that is changed within a network keeps the names that it got from there.
+        """
+        heads = [(key, next(cell.get_parameters(), None)) for key, cell in self._modules.items()]  # type: ignore[union-attr]
+        named = [(key, param.name.split(".")) for key, param in heads if param is not None][:2]
+        if not named:
+            return "", 0
+        key, parts = named[0]
+        places = [i for i, part in enumerate(parts) if part == key]
+        agreed = [i for i in places if len(named) == 2 and named[1][1][i : i + 1] == [named[1][0]]]
+        if not places:
+            return "", 0
+        place = agreed[0] if agreed else places[-1]
+        return "".join(f"{part}." for part in parts[:place]), place
+
+    def _numbered(self, cells: list[Any], prefix: str, place: int) -> None:
+        """Hold cells under their positions, and let the names of their parameters follow."""
+        self._modules.clear()
+        for index, cell in enumerate(cells):
+            for param in cell.get_parameters() if self._auto_prefix else ():
+                param.name = ".".join([f"{prefix}{index}", *param.name.split(".")[place + 1 :]])
+            self._modules[str(index)] = cell
 
     def __len__(self) -> int:
         return len(self._modules)
@@ -43,17 +68,18 @@ class _Listed(Cell):
         return held[index]
 
     def __setitem__(self, index: int, cell: Cell) -> None:
-        self._put(str(range(len(self))[index]), cell)
+        self._put(list(self._modules)[index], cell, self._place()[0])
 
     def __delitem__(self, index: Any) -> None:
-        held = list(self._modules.values())
-        del held[index]
-        self._modules.clear()
-        self._modules.update((str(i), cell) for i, cell in enumerate(held))
+        for name in list(self._modules)[index] if isinstance(index, slice) else [list(self._modules)[index]]:
+            del self._modules[name]
+        if all(name.isdigit() for name in self._modules):
+            prefix, place = self._place()
+            self._numbered(list(self._modules.values()), prefix, place)
 
     def append(self, cell: Cell) -> Any:
         """Hold one more at the end."""
-        self._put(str(len(self)), cell)
+        self._put(str(len(self)), cell, self._place()[0])
         return self
 
     def extend(self, cells: Iterable[Cell]) -> Any:
@@ -64,9 +90,11 @@ class _Listed(Cell):
 
     def insert(self, index: int, cell: Cell) -> None:
         """Hold one more before a position."""
+        prefix, place = self._place()
         held: list[Any] = list(self._modules.values())
-        held.insert(index, cell)
-        self._set(held)
+        at = range(len(held) + 1)[index] if index >= 0 else max(len(held) + index, 0)
+        self._numbered([*held[:at], Cell(), *held[at:]], prefix, place)
+        self._put(str(at), cell, prefix)
 
 
 class SequentialCell(_Listed):
@@ -117,7 +145,10 @@ class CellDict(_Listed):
             self._put(name, cell)
 
     def __setitem__(self, index: Any, cell: Cell) -> None:
-        self._put(index, cell)
+        self._put(index, cell, self._place()[0])
+
+    def __delitem__(self, index: str) -> None:
+        del self._modules[index]
 
     def keys(self) -> Any:
         """The names."""

@@ -205,8 +205,9 @@ def depend(value: Any, *_: Any) -> Any:
 
 
 def print_(*input_x: Any) -> None:
-    """Print, as Python's print does."""
-    print(*input_x)
+    """Print each value on a line: a Tensor as its repr."""
+    for value in input_x:
+        print(repr(value) if isinstance(value, Tensor) else value)
 
 
 def _greater(name: str) -> Any:
