@@ -166,17 +166,18 @@ def _descend_fused(
     if not scale or any(x.device.type != "cpu" or not x.is_contiguous() for x in (*ws, *gs, *steps)):
         return False
     # torch keeps momentum * state + (1 - dampening) * gradient and takes lr of it away; MXNet's state holds the rate
-    rates = {"lr": -1.0, "dampening": 1 + lr * scale} if momentum > 0 else {"lr": lr * scale, "dampening": 0.0}
-    torch._fused_sgd_(
-        ws,
-        gs,
-        steps,
+    moved = momentum > 0
+    torch._fused_sgd_(  # pyright: ignore[reportPrivateImportUsage]
+        list(ws),
+        list(gs),
+        list(steps),
         weight_decay=wd / scale,
-        momentum=max(momentum, 0.0),
+        momentum=momentum if moved else 0.0,
+        lr=-1.0 if moved else lr * scale,
+        dampening=1 + lr * scale if moved else 0.0,
         nesterov=False,
         maximize=False,
         is_first_step=False,
-        **rates,
     )
     return True
 
