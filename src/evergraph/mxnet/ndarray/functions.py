@@ -168,7 +168,7 @@ def _decayed_late(caller: Caller, made: Callable[..., Any]) -> Callable[..., Any
     def call(*args: Any, out: Any = None, name: str | None = None, **kwargs: Any) -> Any:
         target: Any = out[0] if isinstance(out, (list, tuple)) and out else out
         inputs, given = caller.split(args, kwargs) if target is not None else ([], {})
-        if target is None or not inputs or inputs[0]._data is not target._data:
+        if target is None or not inputs or inputs[0]._data is not target._data or target.stype != "default":
             return made(*args, out=out, name=name, **kwargs)
         before = target._data.clone()
         result = made(*args, out=out, name=name, **kwargs)
