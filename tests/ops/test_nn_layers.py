@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from evergraph import ops
-from evergraph.errors import OperatorError
+from evergraph.errors import OperatorError, ShapeError
 from evergraph.ops.run import Run
 
 
@@ -55,6 +55,12 @@ def test_layers_tell_the_shapes_of_their_parameters():
     assert shapes("UpSampling", (1, 3, 4, 4), None, scale=2, sample_type="bilinear", num_filter=3, num_args=2)[0][
         1
     ] == ((3, 1, 4, 4))
+
+
+@pytest.mark.parametrize("pad", [1, 2])
+def test_rejects_padding_that_leaves_nothing_of_a_transposed_convolution(pad):
+    with pytest.raises(ShapeError, match="exceeds the output"):
+        shapes("Deconvolution", (1, 6, 2, 2), kernel=(1, 1), pad=(pad, pad), num_filter=4)
 
 
 def test_layers_at_the_end_tell_the_shape_of_their_labels():

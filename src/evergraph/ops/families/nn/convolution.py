@@ -215,6 +215,8 @@ def _spread_out(p: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], 
     if not any(sizes):
         each = zip(_space(p, data), p.kernel, *_steps(p), spread(p.pad, rank, 0), spread(p.adj, rank, 0), strict=True)
         sizes = tuple(None if d is None else (d - 1) * s + _reach(k, e) - 2 * q + a for d, k, s, e, q, a in each)
+        if any(d is not None and d <= 0 for d in sizes):
+            raise ShapeError("the padding exceeds the output of Deconvolution", expected="sizes above 0", found=sizes)
     out = unify(outs[0], _framed(p, data[0], p.num_filter, sizes), "output of Deconvolution")
     ins[0] = (out[0] if out else None, *data[1:])
     return ins, [out]
