@@ -279,3 +279,66 @@ def test_registers_under_further_names_and_tells_who_gives_way(module, base, mon
     with pytest.warns(UserWarning, match=r"own is now .*Own, no longer .*Own"):
         module.register(second)
     assert type(module.create("own")) is second
+
+
+# ---- a recommender with sparse weights, and the digits as train_mnist.py of 2015 reads them
+
+
+def factors():
+    ids = {name: mx.sym.Variable(name) for name in ("user", "item")}
+    looked = [
+        mx.sym.Embedding(
+            data=numbers,
+            weight=mx.sym.Variable(f"{name}_weight", stype="row_sparse"),
+            sparse_grad=True,
+            input_dim={"user": 30, "item": 20}[name],
+            output_dim=4,
+            name=name,
+        )
+        for name, numbers in ids.items()
+    ]
+    score = mx.sym.Flatten(mx.sym.sum(looked[0] * looked[1], axis=1))
+    return mx.sym.LinearRegressionOutput(data=score, label=mx.sym.Variable("score"))
+
+
+class Slow(Cosines):
+    def _init_weight(self, name, arr):
+        arr[:] = mx.nd.array(np.cos(np.arange(np.prod(arr.shape)) * 1.7).reshape(arr.shape) * 0.2)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "wanted"), [("sgd", [2.19957, 2.19614]), ("adam", [2.19040, 1.99359])], ids=["sgd", "adam"]
+)
+def test_rows_of_tables_are_trained_on_two_devices_to_the_numbers_of_1_9_1(optimizer, wanted):
+    random = np.random.RandomState(0)
+    user, item = random.randint(0, 30, 100), random.randint(0, 20, 100)
+    data = mx.io.NDArrayIter({"user": user, "item": item}, {"score": ((user * 7 + item * 3) % 5).astype("f")}, 10)
+    module = mx.mod.Module(factors(), context=TWO, data_names=["user", "item"], label_names=["score"])
+    module.bind(data.provide_data, data.provide_label)
+    module.init_params(Slow())
+    module.init_optimizer(mx.kv.create("local"), optimizer, {"learning_rate": 0.1, "wd": 1e-3})
+    places, metric, found = [d.name for d in data.provide_data], mx.metric.RMSE(), []
+    for _ in range(2):
+        metric.reset()
+        data.reset()
+        for batch in data:
+            rows = {f"{name}_weight": ids for name, ids in zip(places, batch.data, strict=True)}
+            module.prepare(batch, sparse_row_id_fn=lambda _, rows=rows: rows)
+            module.forward_backward(batch)
+            module.update()
+            module.update_metric(metric, batch.label)
+        found.append(metric.get()[1])
+    np.testing.assert_allclose(found, wanted, rtol=1e-5)
+    assert {p.stype for p in module.get_params()[0].values()} == {"row_sparse"}
+
+
+def test_digits_are_read_with_the_parameters_of_2015_and_others_are_refused_all_at_once(tmp_path):
+    images, labels = tmp_path / "images", tmp_path / "labels"
+    images.write_bytes(bytes.fromhex("00000803 00000004 00000002 00000002") + bytes(range(16)))
+    labels.write_bytes(bytes.fromhex("00000801 00000004") + bytes(range(4)))
+    files = {"image": str(images), "label": str(labels), "shuffle": False}
+    (batch,) = mx.io.MNISTIter(**files, input_shape=(1, 2, 2), batch_size=4, silent=True)
+    assert batch.data[0].shape == (4, 1, 2, 2)
+    with pytest.raises(mx.base.MXNetError, match="cannot take these parameters") as caught:
+        mx.io.MNISTIter(**files, batch_size=0, part_index=2, num_parts=2, shape=3)
+    assert [line.partition(":")[0] for line in caught.value.details] == ["shape", "part_index", "batch_size"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from evergraph.errors import DamagedError, StoreError, UsageError, printable
+from evergraph.errors import DamagedError, StoreError, UsageError, collect, printable
 from evergraph.mxnet import ndarray as nd
 from evergraph.mxnet.io.batch import DataBatch
 from evergraph.mxnet.io.native import MXDataIter, numeric_type, taken
@@ -17,7 +17,7 @@ from evergraph.mxnet.io.positions import DIGITS, register
 
 __all__ = ["MNISTIter", "read_idx"]
 
-_UNUSED = ("silent", "prefetch_buffer", "ctx", "input_flat")
+_UNUSED = ("silent", "prefetch_buffer", "ctx", "input_flat", "input_shape")
 
 
 def read_idx(path: str, axes: int) -> np.ndarray:
@@ -65,7 +65,7 @@ class MNISTIter(MXDataIter):
         dtype: the type; None gives float32.
         data_name: the name of the data.
         label_name: the name of the labels.
-        **rest: silent, ctx and prefetch_buffer change nothing.
+        **rest: silent, ctx and prefetch_buffer change nothing, nor do input_shape and input_flat of 2015.
 
     Raises:
         StoreError: a file cannot be read.
@@ -96,13 +96,12 @@ class MNISTIter(MXDataIter):
             num_parts=(num_parts, 1),
             part_index=(part_index, 0),
         )
-        unknown = [k for k in rest if k not in _UNUSED]
-        if unknown or not 0 <= part_index < num_parts or batch_size < 1:
-            raise UsageError(
-                "MNISTIter cannot take these parameters",
-                expected="part_index below num_parts, batch_size of at least 1",
-                found=", ".join(unknown) or f"part {part_index} of {num_parts}, batch_size {batch_size}",
-            )
+        wrong = [f"{printable(k)}: there is no such parameter" for k in rest if k not in _UNUSED]
+        if not 0 <= part_index < num_parts:
+            wrong.append(f"part_index: {part_index}, of {num_parts} parts")
+        if batch_size < 1:
+            wrong.append(f"batch_size: {batch_size}, where at least 1 is needed")
+        collect(UsageError, "MNISTIter cannot take these parameters", wrong)
         images, labels = read_idx(image, 3), read_idx(label, 1)
         if len(images) != len(labels):
             raise DamagedError("there are not as many labels as images", expected=len(images), found=len(labels))

@@ -94,7 +94,8 @@ def Embedding(
     gradient of weight may hold only the rows that were looked up.
     """
     rows = data.long().clamp(0, weight.shape[0] - 1)
-    return torch.embedding(weight, rows, -1, False, sparse_grad and run.sparse_gradients)
+    # a table of which some rows are stored comes as what was made of them, where torch takes no sparse gradient
+    return torch.embedding(weight, rows, -1, False, sparse_grad and run.sparse_gradients and weight.is_leaf)
 
 
 @Embedding.quickened
@@ -116,4 +117,4 @@ def SparseEmbedding(
 ):
     """Embedding, with a gradient of weight that always may hold only the rows that were looked up."""
     rows = data.long().clamp(0, weight.shape[0] - 1)
-    return torch.embedding(weight, rows, -1, False, run.sparse_gradients)
+    return torch.embedding(weight, rows, -1, False, run.sparse_gradients and weight.is_leaf)
