@@ -233,3 +233,12 @@ def test_gives_a_gradient_of_zero_behind_what_stops_it(hybrid):
         out = net(x)
     out.backward()
     assert x.grad.asnumpy().tolist() == [0, 0]
+
+
+def test_prints_layers_as_1_9_1():
+    layers = [nn.Conv2DTranspose(3, 3, strides=2, output_padding=1, in_channels=2), nn.GroupNorm(2), nn.InstanceNorm()]
+    assert [str(each) for each in layers] == [
+        "Conv2DTranspose(3 -> 2, kernel_size=(3, 3), stride=(2, 2))",
+        "GroupNorm(eps=1e-05, num_groups=2, center=True, scale=True)",
+        "InstanceNorm(eps=1e-05, axis=1, center=True, scale=False, in_channels=0)",
+    ]

@@ -123,7 +123,6 @@ class _Conv(HybridBlock):
         text = f"{type(self).__name__}({{}}, kernel_size={used['kernel']}, stride={used['stride']}"
         text += f", padding={used['pad']}" if used["pad"] != (0,) * rank else ""
         text += f", dilation={used['dilate']}" if used["dilate"] != (1,) * rank else ""
-        text += f", output_padding={used['adj']}" if used.get("adj", (0,) * rank) != (0,) * rank else ""
         text += f", groups={used['num_group']}" if used["num_group"] != 1 else ""
         text += ", bias=False" if self.bias is None else ""
         text += f", {self.act}" if self.act is not None else ""
