@@ -61,7 +61,7 @@ class EvergraphError(RuntimeError):
         where: file, byte offset, node or tensor.
         expected: what would have been right.
         found: what is there instead.
-        fix: what the reader can do now.
+        fix: what the reader can do now; the class's `remedy` where not given, "" for nothing.
         details: one line for each further finding; everything wrong is said at once.
 
     >>> print(EvergraphError("the file is cut short", where="a.params, byte 16", expected="8 bytes", found="3"))
@@ -70,6 +70,9 @@ class EvergraphError(RuntimeError):
       expected: 8 bytes
       found: 3
     """
+
+    remedy = ""
+    """What to do about most errors of the class."""
 
     def __init__(
         self,
@@ -85,7 +88,7 @@ class EvergraphError(RuntimeError):
         self.where = where
         self.expected = expected
         self.found = found
-        self.fix = fix
+        self.fix = self.remedy if fix is None else fix
         self.details = tuple(details)
         super().__init__(what)
 
@@ -106,7 +109,7 @@ class EvergraphError(RuntimeError):
         """The error as plain data, for `--json`."""
         values = {"error": type(self).__name__, "what": self.what, "where": self.where, "expected": self.expected}
         values |= {"found": self.found, "fix": self.fix, "details": list(self.details) or None}
-        return {k: v if isinstance(v, list) else str(v) for k, v in values.items() if v is not None}
+        return {k: v if isinstance(v, list) else str(v) for k, v in values.items() if v is not None and v != ""}
 
 
 def _rebuild(
@@ -128,6 +131,7 @@ class UnknownTensorError(UsageError, KeyError):
 class StoreError(EvergraphError, OSError):
     """Bytes could not be read from, or written to, where the URI points."""
 
+    remedy = "check the place, the permissions and the connection, and try again"
     __str__ = EvergraphError.__str__
 
 
@@ -138,13 +142,19 @@ class FormatError(EvergraphError, ValueError):
 class DamagedError(FormatError):
     """The content is of a known format and breaks its rules: cut short, lying sizes, unknown codes."""
 
+    remedy = "fetch or copy the file again; if it comes out the same, the program that wrote it was at fault"
+
 
 class IntegrityError(DamagedError):
     """The content reads, but a checksum says that it is not what was saved."""
 
+    remedy = "fetch or copy the file again, or take an older one that is whole"
+
 
 class UnsafeError(FormatError):
     """The content asks for something that reading never does: run code, leave its folder, grow without bound."""
+
+    remedy = "ask whoever made the file for its arrays in a plain form, such as safetensors"
 
 
 class ConversionError(EvergraphError, ValueError):

@@ -98,6 +98,16 @@ def test_names_that_an_output_cannot_show_are_escaped(encoding, tmp_path):
             assert ("arg:\u2603" if encoding == "utf-8" else r"arg:\u2603") in found
 
 
+def test_json_steers_no_terminal_either(tmp_path, capsys):
+    name = "a\u202eb\x9b31m\x7f\U000e0001\u2028\u00e9"
+    eg.save({name: np.zeros(1, "f4")}, tmp_path / "x.params")
+    assert main(["inspect", str(tmp_path / "x.params"), "--json"]) == 0
+    out = capsys.readouterr().out
+    assert all(line.isprintable() for line in out.split("\n"))
+    assert "\u00e9" in out, "what can be seen is shown"
+    assert list(json.loads(out)["tensors"]) == [name]
+
+
 def test_json_holds_no_numbers_that_json_does_not_have(tmp_path, capsys):
     for name, value in (("a", np.inf), ("b", 1.0)):
         eg.save({"w": np.full(1, value)}, tmp_path / f"{name}.npz")

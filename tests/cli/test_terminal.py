@@ -57,6 +57,19 @@ def test_one_long_name_does_not_push_the_others_off_the_screen(tmp_path):
     assert lines[-2:] == ["  " + "n" * 70, "        float32  3      12 bytes"]
 
 
+def test_one_very_long_name_moves_no_other_row_in_a_pipe():
+    found = table([("name", "type"), ("n" * 150, "float32"), ("x", "int8")])
+    assert found == ["name  type", "n" * 150 + "  float32", "x     int8"]
+
+
+def test_texts_are_shown_with_their_ends(tmp_path, capsys):
+    eg.save({"a": "", "b": " two "}, tmp_path / "x.ckpt")
+    assert main(["inspect", str(tmp_path / "x.ckpt")]) == 0
+    out = capsys.readouterr().out
+    assert "str text  ''" in out
+    assert "str text  ' two '" in out
+
+
 def test_a_table_that_is_too_wide_as_a_whole_stays_one():
     rows = [("name", "type"), ("long_name", "float32"), ("x", "int8")]
     assert table(rows, width=6) == table(rows)

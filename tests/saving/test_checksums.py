@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import evergraph as eg
-from evergraph.errors import DamagedError
+from evergraph.errors import DamagedError, FormatError
 from evergraph.graph import Graph, Node
 from evergraph.saving import verify
 from evergraph.tensors import Tensor
@@ -138,3 +138,8 @@ def test_checksums_of_a_pair_stay_when_another_file_is_saved(pair):
     for name in ("net-0002.params", "nets-0001.params"):
         eg.save({"arg:a": np.ones(9, "f4")}, pair.with_name(name))
     assert eg.verify(pair, epoch=1).sums == 1
+
+
+def test_checksums_are_told_from_checkpoints(saved):
+    with pytest.raises(FormatError, match="these are the checksums of a checkpoint"):
+        eg.open(f"{saved}.evg.json")

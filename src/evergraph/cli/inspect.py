@@ -146,7 +146,8 @@ def _tensors(tensors: dict[str, Any], values: bool, out: Output) -> None:
     for name, row in tensors.items():
         shape = "none" if row["shape"] is None else "x".join(map(str, row["shape"])) or "scalar"
         kind = row["dtype"] if row["storage"] == "dense" else f"{row['dtype']} {row['storage']}"
-        cells: list[object] = [name or "''", kind, row.get("text", shape), human(row["bytes"])]
+        text = repr(row["text"]) if "text" in row else shape
+        cells: list[object] = [name or "''", kind, text, human(row["bytes"])]
         if values:
             cells += [_number(row["values"].get(k)) for k in heading[4:]]
         rows.append(cells)

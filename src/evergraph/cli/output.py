@@ -16,6 +16,9 @@ from evergraph.errors import EvergraphError, printable
 __all__ = ["Output", "table"]
 
 _BOLD, _DIM, _RED, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[0m"
+_LONG = 100
+"""Columns of a first cell that others are not moved for, where there is no terminal."""
+
 _SLOW = 0.5
 """Seconds before work is long enough to show its progress."""
 
@@ -39,14 +42,14 @@ def table(rows: Sequence[Sequence[object]], right: Sequence[int] = (), width: in
     """
     cells = [[printable(c) for c in row] for row in rows]
     widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))] if cells else []
-    room = width - sum(w + 2 for w in widths[1:]) if width is not None and len(widths) > 1 else None
-    fitting = [len(row[0]) for row in cells if room is not None and len(row[0]) <= room]
+    room = _LONG if width is None else width - sum(w + 2 for w in widths[1:])
+    fitting = [len(row[0]) for row in cells if len(row[0]) <= room]
     # where few names fit, two lines for each would be worse than lines that are too long
-    if room is not None and widths[0] > room and 2 * len(fitting) > len(cells):
+    if len(widths) > 1 and widths[0] > room and 2 * len(fitting) > len(cells):
         widths[0] = max(fitting)
     lines = []
     for row in cells:
-        apart = len(row[0]) > widths[0]
+        apart = width is not None and len(row[0]) > widths[0]
         told = ["", *row[1:]] if apart else row
         columns = (c.rjust(w) if i in right else c.ljust(w) for i, (c, w) in enumerate(zip(told, widths, strict=True)))
         lines.append((f"{row[0]}\n" if apart else "") + "  ".join(columns).rstrip())
@@ -126,7 +129,7 @@ class Output:
     def report(self, value: Mapping[str, Any]) -> None:
         """The whole answer for a program; nothing without `--json`."""
         if self.json:
-            text = json.dumps(_plain(value), indent=2, default=str, ensure_ascii=False)
+            text = _visible(json.dumps(_plain(value), indent=2, default=str, ensure_ascii=False))
             try:
                 text.encode((sys.stderr if self._aside else sys.stdout).encoding or "ascii")
             except UnicodeEncodeError:
@@ -164,6 +167,13 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {k: _plain(v) for k, v in value.items()}
     return [_plain(v) for v in value] if isinstance(value, (list, tuple)) else value
+
+
+def _visible(text: str) -> str:
+    """JSON in which what steers a terminal, such as a mark of direction, is escaped in its own way."""
+    if all(line.isprintable() for line in text.split("\n")):
+        return text
+    return "".join(c if c == "\n" or c.isprintable() else json.dumps(c)[1:-1] for c in text)
 
 
 class _Bar:

@@ -249,6 +249,8 @@ def _json(text: str, source: Source) -> _Answer:
             return "this is a server's error message, not a checkpoint", printable(said), fix
         if "architectures" in value or "model_type" in value:
             return "this is a model's configuration, not its weights", None, "open the weights that stand beside it"
+        if "evergraph" in value and "versions" in value:
+            return "these are the checksums of a checkpoint", None, "open the checkpoint that they stand beside"
         keys = ", ".join(map(printable, list(value)[:8]))
         return "this JSON holds no graph", f"an object with {keys or 'no keys'}", "a symbol file has nodes and heads"
     if isinstance(value, list) and value and isinstance(value[0], dict) and {"name", "shape"} <= set(value[0]):
