@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import evergraph.mindspore as ms
-from evergraph.errors import UsageError
+from evergraph.errors import ShapeError, UsageError
 from evergraph.mindspore import Parameter, Tensor, amp, nn, ops
 from evergraph.mindspore.dataset import transforms
 
@@ -165,3 +165,43 @@ def test_numpys_functions_have_mindspores_types():
     assert mnp.float16 is ms.float16
     with pytest.raises(AttributeError):
         mnp.no_such_function  # noqa: B018
+
+
+def test_images_are_mirrored_inverted_and_cut():
+    from evergraph.mindspore.dataset import vision
+
+    image = np.arange(12, dtype="uint8").reshape(2, 2, 3)
+    assert vision.HorizontalFlip()(image)[0, 0].tolist() == [3, 4, 5]
+    assert vision.VerticalFlip()(image)[0, 0].tolist() == [6, 7, 8]
+    assert vision.Invert()(image)[0, 0].tolist() == [255, 254, 253]
+    assert vision.Crop((1, 0), (1, 2))(image).tolist() == image[1:].tolist()
+    with pytest.raises(ShapeError, match="within the image"):
+        vision.Crop((1, 1), 2)(image)
+    # MindSpore 2.10 puts zeros around an image that is smaller than the crop
+    assert vision.CenterCrop((4, 1))(image)[:, 0, 0].tolist() == [0, 0, 6, 0]
+
+
+def test_random_images_have_the_asked_size_and_repeat_with_the_seed():
+    from evergraph.mindspore.dataset import vision
+
+    image = np.random.default_rng(0).integers(0, 256, (9, 7, 3)).astype("uint8")
+    for transform, shape in (
+        (vision.RandomResizedCrop((4, 5)), (4, 5, 3)),
+        (vision.RandomColorAdjust(0.4, 0.4, 0.4, 0.1), (9, 7, 3)),
+        (vision.RandomRotation(30), (9, 7, 3)),
+    ):
+        ms.set_seed(3)
+        first = transform(image)
+        ms.set_seed(3)
+        again = transform(image)
+        assert (first.shape, first.dtype) == (shape, np.uint8)
+        np.testing.assert_array_equal(first, again)
+        ms.set_seed(4)
+        assert not np.array_equal(transform(image), first)
+
+
+def test_operators_take_a_number_first():
+    x = Tensor([1, 5])
+    assert ops.less(3, x).asnumpy().tolist() == [False, True]
+    assert ops.mul(2, x).asnumpy().tolist() == [2, 10]
+    assert ops.sub(2.5, x).asnumpy().tolist() == [1.5, -2.5]

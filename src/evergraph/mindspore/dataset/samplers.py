@@ -1,5 +1,6 @@
 """Which rows of a dataset are taken, and in what order."""
 
+import enum
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -14,12 +15,21 @@ __all__ = [
     "RandomSampler",
     "Sampler",
     "SequentialSampler",
+    "Shuffle",
     "SubsetRandomSampler",
     "SubsetSampler",
     "WeightedRandomSampler",
 ]
 
 Numbers = np.ndarray[Any, Any]
+
+
+class Shuffle(enum.StrEnum):
+    """How much is shuffled; rows of arrays and folders are shuffled as a whole."""
+
+    GLOBAL = "global"
+    FILES = "files"
+    INFILE = "infile"
 
 
 class Sampler:

@@ -50,7 +50,11 @@ def _named(run: Callable[..., Any], name: str, of: str | None = None) -> Callabl
     def function(*args: Any, **named: Any) -> Any:
         if named:
             named = {_RENAMED.get(k, k): unwrap(v) for k, v in named.items()}
-        return wrap(run(*map(unwrap, args), **named))
+        given = unwrap(args)
+        if len(given) > 1 and type(given[0]) in (int, float, bool) and isinstance(given[1], torch.Tensor):
+            first = torch.tensor(given[0], dtype=torch.result_type(given[1], given[0]))
+            given = (first, *given[1:])  # torch takes numbers in the second place alone
+        return wrap(run(*given, **named))
 
     function.__name__, function.__qualname__ = name, name
     function.__doc__ = f"As torch's `{of or name}`, with MindSpore's argument names."

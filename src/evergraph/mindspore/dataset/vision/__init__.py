@@ -13,16 +13,24 @@ __all__ = [
     "HWC2CHW",
     "Border",
     "CenterCrop",
+    "Crop",
     "Decode",
+    "HorizontalFlip",
     "Inter",
+    "Invert",
     "Normalize",
     "Pad",
+    "RandomColorAdjust",
     "RandomCrop",
+    "RandomCropDecodeResize",
     "RandomHorizontalFlip",
+    "RandomResizedCrop",
+    "RandomRotation",
     "RandomVerticalFlip",
     "Rescale",
     "Resize",
     "ToTensor",
+    "VerticalFlip",
 ]
 
 
@@ -174,7 +182,7 @@ class ToTensor:
 
 
 class CenterCrop:
-    """The middle of an image."""
+    """The middle of an image, with zeros around it where the crop is larger."""
 
     def __init__(self, size: Any) -> None:
         self.size = _pair(size)
@@ -182,9 +190,11 @@ class CenterCrop:
     def __call__(self, image: Any) -> Any:
         """Crop."""
         image = np.asarray(image)
+        lack = [max(want - have, 0) for have, want in zip(image.shape, self.size, strict=False)]
+        if any(lack):
+            down, along = lack
+            image = Pad((along // 2, down // 2, along - along // 2, down - down // 2))(image)
         top, left = ((have - want) // 2 for have, want in zip(image.shape, self.size, strict=False))
-        if min(top, left) < 0:
-            raise ShapeError("the image is smaller than the crop", expected=self.size, found=image.shape)
         return image[top : top + self.size[0], left : left + self.size[1]]
 
 
@@ -238,6 +248,175 @@ class RandomCrop:
         draw = seed.generator()
         top, left = (int(draw.integers(0, have - want + 1)) for have, want in zip(image.shape, self.size, strict=False))
         return image[top : top + self.size[0], left : left + self.size[1]]
+
+
+class HorizontalFlip:
+    """Mirrored left to right."""
+
+    def __call__(self, image: Any) -> Any:
+        """Flip."""
+        return np.flip(np.asarray(image), 1)
+
+
+class VerticalFlip:
+    """Mirrored top to bottom."""
+
+    def __call__(self, image: Any) -> Any:
+        """Flip."""
+        return np.flip(np.asarray(image), 0)
+
+
+class Invert:
+    """255 less each byte."""
+
+    def __call__(self, image: Any) -> Any:
+        """Invert."""
+        return 255 - np.asarray(image)
+
+
+class Crop:
+    """A part of an image.
+
+    Args:
+        coordinates: top and left.
+        size: height and width, or one number.
+    """
+
+    def __init__(self, coordinates: Any, size: Any) -> None:
+        self.coordinates, self.size = tuple(coordinates), _pair(size)
+
+    def __call__(self, image: Any) -> Any:
+        """Crop."""
+        image, (top, left) = np.asarray(image), self.coordinates
+        if top + self.size[0] > image.shape[0] or left + self.size[1] > image.shape[1]:
+            raise ShapeError(
+                "the crop is not within the image", expected=image.shape[:2], found=(top, left, *self.size)
+            )
+        return image[top : top + self.size[0], left : left + self.size[1]]
+
+
+class RandomResizedCrop:
+    """A part of random size, form and place, in one size.
+
+    Args:
+        size: height and width, or one number.
+        scale: the smallest and the largest share of the image's area.
+        ratio: the smallest and the largest width over height.
+        interpolation: as `Resize` takes it.
+        max_attempts: how often a part is drawn before the middle is taken.
+    """
+
+    def __init__(
+        self,
+        size: Any,
+        scale: tuple[float, float] = (0.08, 1.0),
+        ratio: tuple[float, float] = (3 / 4, 4 / 3),
+        interpolation: Any = Inter.LINEAR,
+        max_attempts: int = 10,
+    ) -> None:
+        self.scale, self.ratio, self.max_attempts = scale, ratio, max_attempts
+        self._resize = Resize(_pair(size), interpolation)
+
+    def _part(self, height: int, width: int) -> tuple[int, int, int, int]:
+        draw = seed.generator()
+        for _ in range(self.max_attempts):
+            area = height * width * draw.uniform(*self.scale)
+            form = np.exp(draw.uniform(*np.log(self.ratio)))
+            tall, wide = round(float(np.sqrt(area / form))), round(float(np.sqrt(area * form)))
+            if 0 < tall <= height and 0 < wide <= width:
+                return int(draw.integers(height - tall + 1)), int(draw.integers(width - wide + 1)), tall, wide
+        tall = min(height, round(width / self.ratio[0]))
+        wide = min(width, round(height * self.ratio[1]))
+        return (height - tall) // 2, (width - wide) // 2, tall, wide
+
+    def __call__(self, image: Any) -> Any:
+        """Crop and resize."""
+        image = np.asarray(image)
+        top, left, tall, wide = self._part(*image.shape[:2])
+        return self._resize(image[top : top + tall, left : left + wide])
+
+
+class RandomCropDecodeResize(RandomResizedCrop):
+    """Bytes of an image file as a part of random size, form and place, in one size."""
+
+    def __call__(self, image: Any) -> Any:
+        """Decode, crop and resize."""
+        return super().__call__(Decode()(image))
+
+
+def _drawn(amount: Any, middle: float = 1.0) -> Any:
+    """A random number near `middle`, or between two numbers."""
+    low, high = (
+        amount
+        if isinstance(amount, (tuple, list))
+        else (max(middle - amount, 0) if middle else -amount, middle + amount)
+    )
+    return seed.generator().uniform(low, high)
+
+
+class RandomColorAdjust:
+    """Brightness, contrast, saturation and hue changed at random.
+
+    Args:
+        brightness, contrast, saturation: how far from 1, or two limits.
+        hue: how far from 0, at most 0.5, or two limits.
+    """
+
+    def __init__(self, brightness: Any = (1, 1), contrast: Any = (1, 1), saturation: Any = (1, 1), hue: Any = (0, 0)):
+        self.amounts = {"Brightness": brightness, "Contrast": contrast, "Color": saturation}
+        self.hue = hue
+
+    def __call__(self, image: Any) -> Any:
+        """Adjust."""
+        from PIL import Image, ImageEnhance
+
+        found = Image.fromarray(np.asarray(image))
+        for name, amount in self.amounts.items():
+            found = getattr(ImageEnhance, name)(found).enhance(_drawn(amount))
+        turned = round(_drawn(self.hue, 0.0) * 255)
+        if turned:
+            hue, *rest = found.convert("HSV").split()
+            hue = Image.fromarray((np.asarray(hue).astype(int) + turned).astype(np.uint8))
+            found = Image.merge("HSV", (hue, *rest)).convert("RGB")
+        return np.asarray(found)
+
+
+class RandomRotation:
+    """Turned around its centre by a random angle.
+
+    Args:
+        degrees: how far to either side, or two limits.
+        resample: Inter.NEAREST or Inter.LINEAR.
+        expand: whether the image grows to hold all.
+        center: (x, y) to turn around.
+        fill_value: what comes in at the corners.
+    """
+
+    def __init__(
+        self,
+        degrees: Any,
+        resample: Any = Inter.NEAREST,
+        expand: bool = False,
+        center: Any = None,
+        fill_value: Any = 0,
+    ) -> None:
+        self.degrees, self.resample, self.expand = degrees, resample, expand
+        self.center, self.fill_value = center, fill_value
+
+    def __call__(self, image: Any) -> Any:
+        """Turn."""
+        from PIL import Image
+
+        how = Image.Resampling.NEAREST if self.resample == Inter.NEAREST else Image.Resampling.BILINEAR
+        angle = _drawn(self.degrees, 0.0)
+        found = Image.fromarray(np.asarray(image))
+        return np.asarray(
+            found.rotate(angle, how, expand=self.expand, center=self.center, fillcolor=self._fill(found.getbands()))
+        )
+
+    def _fill(self, bands: Any) -> Any:
+        one = isinstance(self.fill_value, int)
+        return (self.fill_value,) * len(bands) if one and len(bands) > 1 else self.fill_value
 
 
 class RandomHorizontalFlip:
