@@ -226,7 +226,6 @@ TENSORS = (t, u, v, t_bias, t_image, t_kernel, t_filters, t_row)
 
 def turns(calls, rounds, seconds):
     """Seconds a call of each, round by round, and the ratios of the rounds."""
-
     ours, theirs = calls
 
     def timed(call, count):
@@ -289,7 +288,10 @@ def main():
     args = parser.parse_args()
     rows = measured(args.rounds, args.seconds, args.only)
     above = [f"{n} ({r:.2f})" for n, _, _, r in rows if r > 2]
-    text = f"## Calls\n\nCalls of `mx.nd` on small arrays beside torch's own, one thread, medians; {machine()}, "
+    text = (
+        "## Calls\n\nCalls of `mx.nd` on small arrays beside torch's own, and layers and steps of a small network of "
+    )
+    text += f"`mx.gluon` beside `torch.nn`, one thread, medians; {machine()}, "
     text += f"torch {torch.__version__}.\nThe median of the ratios is {statistics.median(r[3] for r in rows):.2f}"
     text += f"; above 2: {', '.join(above) or 'none'}.\n\n{table(rows)}\n\n"
     text += "![Times as multiples of torch's](img/calls.svg)\n\nMeasured by `python -m benchmarks.ndarray --write`."

@@ -170,3 +170,40 @@ def test_computes_by_training_and_device_whatever_was_called_before():
             kept = nd.Dropout(nd.ones((50, 50)), p=0.5).asnumpy()
         assert set(np.unique(kept)) == {0, 2}
         np.testing.assert_array_equal(nd.Dropout(x, p=0.5).asnumpy(), [[1, 3]])
+
+
+def test_takes_rows_by_masks_and_numbers_as_they_were_when_it_was_called():
+    x, rows, mask = nd.array([[1, 2], [3, 4], [5, 6]]), np.array([2, 0]), np.array([True, False, True])
+    x.attach_grad()
+    with autograd.record():
+        y = x[rows] * 2 + x[mask]
+    rows[:], mask[:] = 1, False
+    y.backward()
+    np.testing.assert_array_equal(y.asnumpy(), [[11, 14], [7, 10]])
+    np.testing.assert_array_equal(x.grad.asnumpy(), [[3, 3], [0, 0], [3, 3]])
+    kept = x[nd.array([1, 1])]
+    kept[:] = 0
+    np.testing.assert_array_equal(x.asnumpy(), [[1, 2], [3, 4], [5, 6]])
+    with pytest.raises(IndexError):
+        x[np.array([3])]
+    with pytest.raises(IndexError):
+        x[np.ones((3, 2, 1), bool)]
+
+
+def test_reads_codes_of_shapes_anew_for_arrays_of_other_shapes():
+    for _ in range(2):
+        assert nd.ones((2, 3, 4)).reshape((0, -1)).shape == (2, 12)
+        assert nd.ones((4, 6)).reshape((0, -1)).shape == (4, 6)
+        assert nd.ones((4, 6)).reshape(-1, 0).shape == (4, 6)
+        with pytest.raises(ValueError, match="shape"):
+            nd.ones((4, 6)).reshape((0, 5))
+
+
+def test_makes_arrays_of_lists_in_single_precision():
+    for listed in ([1, 2], [1.0, 2.0], [np.float16(1), 2], [nd.array([1])[0], nd.array([2])[0]], [True, 2]):
+        found = nd.array(listed)
+        assert found.dtype is np.float32
+        np.testing.assert_array_equal(found.asnumpy().ravel(), [1, 2])
+    for wrong in ([[1], [1, 2]], [object()]):
+        with pytest.raises(TypeError, match="array like"):
+            nd.array(wrong)

@@ -19,6 +19,7 @@ from evergraph.mxnet.ndarray.types import tensor_of, torch_type
 
 _range = range
 _FLOAT = torch.float32
+_NOTHING = np.empty(0, np.object_)
 _COMMON = tuple(map(np.dtype, ("float32", "float64", "int32", "int64", "uint8")))
 
 __all__ = [
@@ -147,6 +148,13 @@ def array(source_array: Any, ctx: Any = None, dtype: Any = None) -> Any:
             return NDArray(torch.tensor(source_array, dtype=_FLOAT, device=device.torch_device), device)
         except ValueError:
             pass  # NumPy's negative strides
+    if source_array.__class__ is list and dtype is None and device.device_typeid == 1:
+        try:
+            found = np.asarray(source_array)
+        except ValueError:
+            found = _NOTHING  # said below
+        if found.dtype in _COMMON:
+            return NDArray(torch.from_numpy(found).to(_FLOAT), device)
     if isinstance(source_array, Array):
         kind = source_array._data.dtype if dtype is None else torch_type(dtype)
         return NDArray(source_array._data.to(device.torch_device, kind, copy=True), device)

@@ -12,6 +12,8 @@ from evergraph.mxnet.ndarray.base import Array
 __all__ = ["get_item", "is_basic", "is_plain", "set_item", "stored_plainly"]
 
 _INTEGERS = (int, np.integer)
+_HELD = (np.ndarray, *_INTEGERS)
+_BOOL, _INT64 = np.dtype(np.bool_), np.dtype(np.int64)
 
 
 class _ShapeIndexError(ShapeError, IndexError):
@@ -118,9 +120,13 @@ def _as_index(entry: Any, device: Any) -> Any:
     """An advanced key's entry as torch takes it; integers keep their rank, so that they broadcast as NumPy's do."""
     if isinstance(entry, Array):
         found = entry._data
-    elif isinstance(entry, (np.ndarray, *_INTEGERS)) or _is_list(entry):
-        array = np.asarray(entry.asnumpy() if isinstance(entry, Array) else entry)
-        found = torch.from_numpy(np.ascontiguousarray(array.astype(np.bool_ if array.dtype == np.bool_ else np.int64)))
+    elif isinstance(entry, _HELD) or _is_list(entry):
+        array = np.asarray(entry)
+        wanted = _BOOL if array.dtype == _BOOL else _INT64
+        # what is recorded keeps its index for the backward pass, and the caller may change the array before
+        if array.dtype != wanted or STATE.recording or not (array.flags.c_contiguous and array.flags.writeable):
+            array = np.ascontiguousarray(array.astype(wanted))
+        found = torch.from_numpy(array)
         found = found.reshape(1) if isinstance(entry, _INTEGERS) else found
     else:
         return entry
@@ -170,19 +176,23 @@ def stored_plainly(data: Any, key: Any, value: Any) -> bool:
 
 
 def get_item(array: Array, key: Any) -> tuple[Any, bool]:
-    """The values under a key, with their history, and whether they are a view of the array.
+    """The values under a key, with their history, and whether they can be taken as they are: contiguous ones.
 
-    Contiguous parts under integers, slices and None are views; everything else is a copy.
+    Contiguous parts under integers, slices and None are views of the array; everything else is a copy.
 
     Raises:
         IndexError: too many indices, or one outside its axis.
     """
     data = array._data
-    key = _scalars(_expanded(key, tuple(data.shape)))
     source = array._leaf if STATE.recording and array._leaf is not None else data
+    if isinstance(key, (Array, np.ndarray)) and key.ndim and _axes_of(key) <= data.ndim:
+        found = source[_as_index(key, data.device)]
+        return found, found.is_contiguous()
+    key = _scalars(_expanded(key, tuple(data.shape)))
     if not is_basic(key):
         places = _advanced(key, data)
-        return (source[places] if isinstance(places, tuple) else source.reshape(-1)[places]), False
+        found = source[places] if isinstance(places, tuple) else source.reshape(-1)[places]
+        return found, found.is_contiguous()
     entries, turned = _stepped(key, tuple(data.shape))
     found = source[entries]
     if turned:

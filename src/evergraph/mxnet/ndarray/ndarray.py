@@ -30,6 +30,8 @@ __getattr__ = later(__name__, "evergraph.mxnet.ndarray")
 
 # shapes without codes, with which `reshape` need not look at the array's own
 _PLAIN_SHAPES: set[tuple[Any, ...]] = set()
+# what shapes with codes come to, by the array's own
+_RESOLVED: dict[tuple[Any, Any], tuple[Any, ...]] = {}
 _MOST_SHAPES = 1024
 _NEW = object.__new__  # without a value: a recorded one has it from its leaf
 _REQUESTS = ("null", "write", "add")
@@ -189,11 +191,11 @@ class NDArray(Array):
             isinstance(key, slice) and key.start is None and key.stop is None and key.step in (None, 1)
         ):
             return self
-        found, is_view = get_item(self, key)
+        found, ready = get_item(self, key)
         if not found.requires_grad:
             # what shares memory, and is no view for MXNet, is made its own
-            return NDArray(found if is_view else found.clone(memory_format=torch.contiguous_format), self._ctx)
-        array = NDArray(data=found.data if is_view else found.data.contiguous().clone(), ctx=self._ctx)
+            return NDArray(found if ready else found.clone(memory_format=torch.contiguous_format), self._ctx)
+        array = NDArray(data=found.data if ready else found.data.contiguous().clone(), ctx=self._ctx)
         array._leaf = found
         return array
 
@@ -300,6 +302,10 @@ class NDArray(Array):
                 return NDArray(self._data.view(sizes), self._ctx)
             except RuntimeError:
                 pass  # said below
+        if sizes.__class__ is tuple and not kwargs:
+            resolved = _RESOLVED.get((sizes, self.shape))
+            if resolved is not None:
+                return self._viewed(resolved)
         unknown = kwargs.keys() - {"shape", "reverse"}
         if unknown:
             raise TypeError(
@@ -317,7 +323,12 @@ class NDArray(Array):
             if len(_PLAIN_SHAPES) >= _MOST_SHAPES:
                 _PLAIN_SHAPES.clear()
             _PLAIN_SHAPES.add(sizes)
-        return self._viewed(tuple(reshaped(self.shape, codes, bool(kwargs.get("reverse", False)))))
+        found = tuple(reshaped(self.shape, codes, bool(kwargs.get("reverse", False))))
+        if sizes.__class__ is tuple and not kwargs:
+            if len(_RESOLVED) >= _MOST_SHAPES:
+                _RESOLVED.clear()
+            _RESOLVED[sizes, self.shape] = found
+        return self._viewed(found)
 
     def _viewed(self, sizes: tuple[Any, ...]) -> "NDArray":
         try:

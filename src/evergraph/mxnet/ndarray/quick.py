@@ -36,7 +36,7 @@ class Plan(NamedTuple):
     Attributes:
         function: the computation on tensors.
         fresh: whether its result never shares the inputs' memory.
-        visible: how many results others see; 0 where it is one tensor.
+        visible: how many results others see; 0 where it is one.
     """
 
     function: Callable[..., Any]
@@ -63,8 +63,8 @@ def _prepared(caller: "Caller", args: Any, kwargs: dict[str, Any], count: int, o
     if function is not None:
         return Plan(function, True, 0)
     keywords = {**params, "run": run_for(inputs[0]._ctx, STATE.training)} if op.wants_run else params
-    several = op.outputs != 1
-    return Plan(partial(op.body, **keywords), False, op.visible_outputs(params) if several else 0)
+    visible = op.visible_outputs(params) if op.outputs != 1 else 1
+    return Plan(partial(op.body, **keywords), False, visible if visible > 1 else 0)
 
 
 def _keep(
@@ -113,8 +113,10 @@ def planned_none(caller: "Caller") -> Callable[..., Any]:
     dense: Any = _CLASSES[torch.Tensor]
     state = STATE
     plans: dict[Any, Any] = {}
+    last: Any = None, None, None, None  # looked at first; see `inlined`
 
     def call(*args: Any, out: Any = None, name: str | None = None, **kwargs: Any) -> Any:  # noqa: ARG001
+        nonlocal last
         if out is not None:
             return caller(args, kwargs, out)
         ctx: Any = kwargs.get("ctx")
@@ -122,12 +124,16 @@ def planned_none(caller: "Caller") -> Callable[..., Any]:
             ctx = current_context()
         elif ctx.__class__ is not Context:
             ctx = read_context(ctx)
-        key = (state.training, ctx.device_typeid, ctx.device_id, args, *kwargs.items())
+        kind = (state.training, ctx.device_typeid, ctx.device_id)
         try:
-            return dense(plans[key](), ctx)
+            before, options, more, plan = last
+            if before != kind or options != kwargs or more != args:
+                plan = plans[kind, args, *kwargs.items()]
+                last = kind, kwargs, args, plan
+            return dense(plan(), ctx)
         except _LEFT_TO_THE_LONG_WAY:
             pass
-        result = caller(args, kwargs)
+        result, key = caller(args, kwargs), (kind, args, *kwargs.items())
         try:
             hash(key)
         except TypeError:  # a list among the values
