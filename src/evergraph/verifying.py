@@ -88,7 +88,7 @@ def _check_graph(checkpoint: Checkpoint) -> tuple[list[str], list[str], list[str
         notes += upgraded.remarks
         if upgraded.edits:
             notes.append(
-                f"the graph is of an older form ({counted(len(upgraded.edits), 'change')}): see evergraph upgrade"
+                f"the graph is not in today's form ({counted(len(upgraded.edits), 'change')}): see evergraph upgrade"
             )
         problems = check(upgraded.graph)
         # an operator or a parameter that is not known may be a fork's; a wrong number of inputs can be run by nobody

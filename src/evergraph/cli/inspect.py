@@ -14,6 +14,7 @@ __all__ = ["arguments", "run"]
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     from evergraph.cli.opening import reading
+    from evergraph.formats.registry import FORMATS
 
     parser.add_argument(
         "path", metavar="PATH", help="a file, a prefix, a folder, an archive, a URI, or - (standard input)"
@@ -22,6 +23,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--values", action="store_true", help="read the values too: least, greatest, mean, not finite")
     parser.add_argument("--graph", action="store_true", help="list the graph's nodes")
     reading(parser)
+    # what is inside decides, so that the names of formats serve --format alone
+    parser.epilog = f"Formats: {', '.join(FORMATS)}."
 
 
 def run(args: argparse.Namespace, out: Output) -> int:
@@ -171,7 +174,7 @@ def _graph(graph: Any, facts: dict[str, Any], nodes: bool, out: Output) -> None:
     counts = sorted(facts["operators"].items(), key=lambda item: (-item[1], item[0]))
     out.heading("graph")
     rows = [("written by", facts["written by"]), ("nodes", str(facts["nodes"]))]
-    rows.append(("operators", ", ".join(f"{op} {n}" for op, n in counts)))
+    rows.append(("operators", ", ".join(f"{op} {n}" for op, n in counts) or "none"))
     rows.append(("outputs", ", ".join(graph.nodes[h[0]].name for h in graph.heads)))
     rows += [("note", remark) for remark in facts["remarks"]]
     _labelled(rows, out)

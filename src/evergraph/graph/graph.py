@@ -208,7 +208,8 @@ class Graph:
         found = [(g, *f) for g in self.walk() for f in _findings(g)]
         # each line may need a search through the graph: only those that are shown are put in words
         lines = [_line(*f) for f in found[:_SHOWN]] + [""] * (len(found) - _SHOWN)
-        collect(GraphError, "the graph is not well formed", lines, limit=_SHOWN, where=name)
+        fix = "MXNet writes no such graph: take the file from where it was made, or mend what edited it"
+        collect(GraphError, "the graph is not well formed", lines, limit=_SHOWN, where=name, fix=fix)
         return self
 
 
