@@ -144,3 +144,32 @@ def test_nesterovs_momentum_has_the_decay_of_the_weight_that_was_written(out, mo
         # as MXNet 1.9.1
         np.testing.assert_allclose(weight if out == "weight" else other, [0.9701, 2.0162, 2.9103], rtol=1e-5)
         np.testing.assert_allclose(mom, momentum, atol=5e-6)
+
+
+MADE = {
+    "zeros": lambda: sym.zeros((0, 3)),
+    "full": lambda: sym.full((0, 3), 1),
+    "uniform": lambda: sym.random.uniform(shape=(0, 3)),
+    "scaled": lambda: sym.zeros((0, 3)) * 2,
+}
+
+
+@pytest.mark.parametrize("made", MADE)
+def test_makes_arrays_with_a_size_of_0_under_numpy_shapes(made):
+    with mx.np_shape(True):
+        symbol = MADE[made]()
+        assert symbol.infer_shape() == ([], [(0, 3)], [])
+        assert symbol.simple_bind(mx.cpu()).forward()[0].shape == (0, 3)
+    with pytest.warns(UserWarning, match="Cannot decide shape"):  # 0 is an unknown size otherwise
+        assert MADE[made]().infer_shape() == (None, None, None)
+
+
+def test_outputs_are_on_the_context_of_their_group():
+    with mx.AttrScope(ctx_group="first"):
+        inner = sym.FullyConnected(sym.Variable("x"), num_hidden=3, name="inner")
+    with mx.AttrScope(ctx_group="last"):
+        outer = sym.Activation(inner, act_type="tanh")
+    groups = {"first": mx.cpu(1), "last": mx.cpu(2)}
+    run = sym.Group([outer, inner]).simple_bind(mx.cpu(0), x=(2, 2), group2ctx=groups)
+    assert [out.context for out in run.forward()] == [mx.cpu(2), mx.cpu(1)]
+    assert run.arg_dict["inner_weight"].context == mx.cpu(1)

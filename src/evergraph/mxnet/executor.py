@@ -139,7 +139,7 @@ class Executor:
             self._feed(kwargs)
         self._refresh()
         found = self._run.forward(bool(is_train))
-        self._outputs = [wrap(value, self._context_of(value)) for value in found]
+        self._outputs = [wrap(value, ctx) for value, ctx in zip(found, self._output_contexts(len(found)), strict=True)]
         return self._outputs
 
     def _feed(self, given: Mapping[str, Any]) -> None:
@@ -165,11 +165,12 @@ class Executor:
         for i, g in enumerate(self.grad_arrays):
             storage[i] = None if g is None else g._data
 
-    def _context_of(self, value: Any) -> Context:
+    def _output_contexts(self, count: int) -> list[Context]:
         if not self._groups:
-            return self._ctx
-        device = value.data.device if is_sparse(value) else value.device
-        return next((c for c in self._groups.values() if c.torch_device == device), self._ctx)
+            return [self._ctx] * count
+        graph = self._symbol.graph
+        names = (graph.nodes[source].attrs.get("__ctx_group__", "") for source, *_ in graph.heads)
+        return [self._groups.get(name, self._ctx) for name in names]
 
     def backward(self, out_grads: Any = None, is_train: bool = True) -> None:
         """Compute the gradients of the arguments into `grad_arrays`, as their requests say.

@@ -168,6 +168,9 @@ def _rule(graph: Graph, numpy: bool) -> Any:
         node = graph.nodes[index]
         if node.subgraphs:
             return through.infer(node, params, ins, outs)
+        if numpy and not ins and params.get("shape"):
+            # what is made from nothing may have sizes of 0, which rules take for unknown
+            outs = [unify(o, to_dims(params["shape"], numpy), "a made array") for o in outs]
         ins, outs = operator.infer_shapes(params, ins, outs)
         if operator.shape is None and all(map(known, ins)):
             outs = [unify(o, s, "an output") for o, s in zip(outs, meta.run(meaning, ins, types(index)), strict=True)]
