@@ -124,6 +124,19 @@ def test_a_graph_alone_is_a_pair_without_parameters(tmp_path):
     assert "m-0003.params" in os.listdir(tmp_path), "a source that had parameters, though none, keeps them"
 
 
+def test_a_prefix_is_found_beside_any_other_checkpoint(prefix):
+    for name in ("other.safetensors", "other.safetensors.index.json", "other.npz", "other.pth", "other.ckpt"):
+        eg.save({"w": np.ones(2, "f4")}, prefix.parent / name)
+    assert eg.open(prefix).format == "mxnet-checkpoint"
+    assert eg.verify(prefix)
+
+
+def test_rejects_a_folder_as_a_prefix(tmp_path, prefix):
+    with pytest.raises(UsageError, match="the target is a folder") as caught:
+        eg.save(eg.open(prefix), f"{tmp_path}/")
+    assert caught.value.fix == f"give a name in it, such as {tmp_path}/m"
+
+
 def test_what_is_missing_is_said_with_what_was_tried(tmp_path, prefix):
     with pytest.raises(StoreError) as caught:
         eg.open(tmp_path / "n")

@@ -205,7 +205,8 @@ def prefix_bundle(location: Location, prefix: str) -> Bundle | None:
     names = [n for n in listed if wanted.fullmatch(n)]
     if not any(n.endswith(("-symbol.json", ".params")) and n != f"{prefix}.params" for n in names):
         return None
-    beside = [n for n in listed if n.endswith((".json", ".txt")) and not n.endswith("-symbol.json")]
+    # what tells of the model, and no other checkpoint
+    beside = [n for n in listed if n.endswith((".json", ".txt")) and not n.endswith(("-symbol.json", ".index.json"))]
     return Bundle([*names, *beside], lambda n: open_source(location.sibling(n)), _folder(location).shown)
 
 

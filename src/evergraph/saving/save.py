@@ -106,6 +106,10 @@ def _previous(beside: Location) -> dict[str, Any] | None:
 
 def target_format(target: Location, checkpoint: Checkpoint) -> Format:
     """The format that a target's name asks for; a name without an ending is a prefix where there is a graph."""
+    if target.uri.endswith("/"):
+        name = checkpoint.metadata.get("prefix", "model")
+        fix = f"give a name in it, such as {target.shown}{printable(name)}"
+        raise UsageError("the target is a folder", where=target.shown, fix=fix)
     try:
         return by_target(target, checkpoint.format)
     except UsageError:
