@@ -342,3 +342,30 @@ def test_digits_are_read_with_the_parameters_of_2015_and_others_are_refused_all_
     with pytest.raises(mx.base.MXNetError, match="cannot take these parameters") as caught:
         mx.io.MNISTIter(**files, batch_size=0, part_index=2, num_parts=2, shape=3)
     assert [line.partition(":")[0] for line in caught.value.details] == ["shape", "part_index", "batch_size"]
+
+
+def test_a_batch_without_labels_is_refused_before_it_changes_anything():
+    class Forgets(mx.io.NDArrayIter):
+        def next(self):
+            batch = super().next()
+            if self.cursor > 0:
+                batch.label = None
+            return batch
+
+    first, module = mx.mod.Module(network()), mx.mod.Module(network())
+    start = {"initializer": mx.init.One(), "optimizer": "adam", "num_epoch": 1}
+    first.fit(mx.io.NDArrayIter(X[:10], Y[:10], 10), **start)
+    with pytest.raises(ValueError, match=r"(?s)a batch has no labels.*epoch 0, batch 1.*softmax_label") as caught:
+        module.fit(Forgets(X, Y, 10), **start)
+    assert caught.type.__name__ == "DataError"
+    for name, value in first.get_params()[0].items():
+        np.testing.assert_array_equal(module.get_params()[0][name].asnumpy(), value.asnumpy())
+
+
+def test_states_that_cannot_be_read_are_named_by_their_file(tmp_path):
+    module = mx.mod.Module(network())
+    fitted(module, 0, 1)
+    for data in (b"", b"\x80\x04N."):
+        (tmp_path / "net.states").write_bytes(data)
+        with pytest.raises(mx.base.MXNetError, match=r"where: .*net\.states"):
+            module.load_optimizer_states(str(tmp_path / "net.states"))

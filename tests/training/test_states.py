@@ -711,3 +711,22 @@ def test_rejects_processes_at_different_batches(tmp_path):
         session._write(Moment(0, 3), 3, {"own": {}}, {})
     assert "process 1: epoch 0, 7 batches done" in str(told.value)
     assert not list(tmp_path.glob("*/training.json"))
+
+
+@pytest.mark.parametrize("devices", [mx.cpu(), [mx.cpu(0), mx.cpu(1)]], ids=["one", "two"])
+def test_another_optimizer_begins_with_arrays_of_its_own_and_counts_on(tmp_path, devices, caplog):
+    def go(epochs, optimizer, **params):
+        module = mx.mod.Module(network(), context=devices)
+        asked = mx.callback.TrainingCheckpoint(str(tmp_path), changes=True)
+        module.fit(batches(), num_epoch=epochs, optimizer=optimizer, optimizer_params=params, checkpoint=asked)
+        updater = module._kvstore._updater if module._update_on_kvstore else module._updater
+        return module._optimizer, list(updater.states.values())
+
+    before, _ = go(1, "adam")
+    after, states = go(2, "sgd", momentum=0.9)
+    assert not hasattr(after, "beta1")
+    assert after.num_update == 2 * before.num_update
+    assert all(hasattr(s, "shape") for s in states)
+    with caplog.at_level(logging.WARNING):
+        assert set(go(3, "sgd")[1]) == {None}
+    assert "The optimizer's arrays in the state are not those that it keeps now, and begin anew: fc1_" in caplog.text

@@ -314,7 +314,7 @@ class KVStore(KVStoreBase):
         if not isinstance(self._updater, opt.Updater):
             raise _StoreError("Cannot load states for distributed training", fix="set an optimizer first")
         with open_source(fname) as source:
-            self._updater.set_states(bytes(source.head(source.size)))
+            self._updater.set_states(bytes(source.head(source.size)), where=fname)
 
     def set_gradient_compression(self, compression_params: Mapping[str, Any]) -> None:
         """Compress the gradients of devices to two bits each, with what is lost kept for the next time.

@@ -335,6 +335,16 @@ class BaseModule:
             fix="give them, as mx.io.NDArrayIter(data, label, label_name=...) does",
         )
 
+    def _check_batch(self, batch: Any, epoch: int, nbatch: int) -> None:
+        """Refuse a batch without the labels that are bound: those of the batch before would train the network."""
+        if not isinstance(batch, list) and not batch.label and self.label_shapes:
+            raise DataError(
+                "a batch has no labels; nothing was changed by it",
+                where=f"epoch {epoch}, batch {nbatch}",
+                expected=", ".join(f"{printable(d[0])} {tuple(d[1])}" for d in self.label_shapes),
+                fix="give them with every batch, or describe none in provide_label",
+            )
+
     def _epoch(
         self,
         epoch: int,
@@ -361,6 +371,7 @@ class BaseModule:
                 monitor.tic()
             if guard is not None:
                 guard.before()
+            self._check_batch(data_batch, epoch, nbatch)
             self.forward_backward(data_batch)
             if guard is not None:
                 guard.after(data_batch, epoch, nbatch)

@@ -192,7 +192,7 @@ class Module(BaseModule):
             mine = [name] if self._update_on_kvstore else [i * devices + k for k in range(devices)]
             weights |= dict(zip(mine, arrays, strict=False))
             keys[i if self._update_on_kvstore else name] = mine
-        updater.set_states(data, weights, keys)
+        updater.set_states(data, weights, keys, where=fname)
 
     # ---- what it is
 

@@ -15,7 +15,7 @@ from evergraph.mxnet.optimizer.base import Optimizer
 from evergraph.stores import BytesSource, locate
 from evergraph.tensors import Tensor
 
-__all__ = ["Updater", "get_updater", "states_from_bytes", "states_to_bytes"]
+__all__ = ["Updater", "form", "get_updater", "states_from_bytes", "states_to_bytes"]
 
 
 class Updater:
@@ -91,6 +91,7 @@ class Updater:
         states: bytes,
         weights: Mapping[Any, Any] | None = None,
         keys: Mapping[Any, Sequence[Any]] | None = None,
+        where: str = "optimizer states",
     ) -> None:
         """Take states over from `get_states` or from a `.states` file of any MXNet release.
 
@@ -98,12 +99,13 @@ class Updater:
             states: the bytes.
             weights: arrays by the states' keys: states that the optimizer does not keep for them are refused.
             keys: other keys that the file may have, and those of `weights` that they mean.
+            where: what messages call the bytes, such as the file's name.
 
         Raises:
             MXNetError: the bytes hold anything but states, or those of another optimizer or network; all is listed,
                 and nothing is changed.
         """
-        found, kept = states_from_bytes(states)
+        found, kept = states_from_bytes(states, where)
         if weights and keys and not any(key in weights for key in found):
             found = {own: state for key, state in found.items() for own in keys.get(key, [key])}
         optimizer = kept if kept is not None else self.optimizer
@@ -119,6 +121,7 @@ class Updater:
             _StatesError,
             f"the states are not those that {type(optimizer).__name__} keeps for these parameters",
             wrong,
+            where=printable(where),
             fix="resume with the optimizer, its settings and the network that the states were saved with",
         )
         self.states, self.optimizer = found, optimizer
@@ -129,17 +132,17 @@ class _StatesError(UsageError, ValueError):
     """States of another optimizer or network."""
 
 
-def _form(state: Any) -> str:
+def form(state: Any) -> str:
     """What a state is made of, for comparison and to be told."""
     if isinstance(state, (list, tuple)):
-        return f"({', '.join(map(_form, state))})"
+        return f"({', '.join(map(form, state))})"
     return (
         f"array {tuple(state.shape)}" if hasattr(state, "shape") else "nothing" if state is None else printable(state)
     )
 
 
 def _unlike(name: Any, state: Any, wanted: Any) -> list[str]:
-    forms = _form(state), _form(wanted)
+    forms = form(state), form(wanted)
     return [] if forms[0] == forms[1] else [f"{printable(name)}: {forms[0]}, where {forms[1]} is kept"]
 
 
@@ -187,13 +190,13 @@ def _record(found: Any, module: str) -> Record:
     return Record(f"{module}.{type(found).__name__}", (), state)
 
 
-def states_from_bytes(data: bytes) -> tuple[dict[Any, Any], Optimizer | None]:
+def states_from_bytes(data: bytes, where: str = "optimizer states") -> tuple[dict[Any, Any], Optimizer | None]:
     """States and the optimizer of a `.states` file's bytes.
 
     Raises:
         MXNetError: the bytes hold anything but states.
     """
-    source = BytesSource(data, "optimizer states")
+    source = BytesSource(data, where)
     states, record = states_of(MXNetStates().read(source))
     arrays = _walk(states, Tensor, _array)
     return arrays, None if record is None else _optimizer(record)

@@ -3,17 +3,24 @@
 import copy
 import hashlib
 import json
+import logging
 from collections.abc import Callable
 from typing import Any
 
 from evergraph.errors import UsageError, printable
 from evergraph.mxnet.ndarray import NDArray
+from evergraph.mxnet.optimizer.updater import form
 from evergraph.mxnet.resume import living
 
 __all__ = ["compare", "network", "optimizer_of", "put_back", "settings", "take_own", "take_shared", "unseen"]
 
+logger = logging.getLogger(__name__)
+
 _MADE_AGAIN = frozenset(("param_dict", "idx2name", "sym_info", "_index_update_count"))
 """Attributes of an optimizer that the program makes again; the last is one of the tables of another attribute."""
+
+_COUNTS = frozenset(("num_update", "begin_num_update", "_all_index_update_counts"))
+"""What an optimizer of another kind takes over."""
 
 Steps = list[Callable[[], None]]
 
@@ -157,11 +164,15 @@ def put_back(part: Any, shared: dict[str, Any], own: dict[str, Any] | None, chan
     if part._update_on_kvstore:
         steps += _stored_steps(part._kvstore, shared)
     optimizer = optimizer_of(part)
-    values = {k: v for k, v in shared["optimizer"].items() if k not in changed}
+    other = "optimizer" in changed
+    values = {
+        k: v for k, v in shared["optimizer"].items() if (k.partition("/")[0] in _COUNTS if other else k not in changed)
+    }
     steps += living.put(optimizer, values, _MADE_AGAIN)
     steps.append(lambda: _retie(optimizer))
     if updater is not None and hasattr(updater, "states"):
-        steps.append(lambda: _put_states(updater, shared["states"]))
+        states = {} if other else shared["states"]
+        steps.append(lambda: _put_states(updater, states, _weights(part) if changed else {}))
     if own is not None:
         steps += _own_steps(part, own)
     steps.append(lambda: setattr(part, "_params_dirty", True))
@@ -203,6 +214,21 @@ def _retie(optimizer: Any) -> None:
     optimizer._index_update_count = counts.setdefault(0, {})
 
 
-def _put_states(updater: Any, states: dict[Any, Any]) -> None:
-    updater.states = states
-    updater.states_synced = dict.fromkeys(states, False)
+def _weights(part: Any) -> dict[Any, Any]:
+    """The weights by the keys that an updater has for them: names in a store, else numbers for each device."""
+    group, devices = part._exec_group, len(part._context)
+    rows = enumerate(zip(group.param_names, group.param_arrays, strict=True))
+    if part._update_on_kvstore:
+        return {name: row[0] for _, (name, row) in rows}
+    return {i * devices + k: weight for i, (_, row) in rows for k, weight in enumerate(row)}
+
+
+def _put_states(updater: Any, states: dict[Any, Any], weights: dict[Any, Any]) -> None:
+    """Give an updater its states; those of another form than it keeps for these weights begin anew, as is told."""
+    make = updater.optimizer.create_state_multi_precision
+    lost = [k for k, w in weights.items() if k in states and form(states[k]) != form(make(k, w))]
+    if lost:
+        names = ", ".join(printable(updater.optimizer.idx2name.get(k, k)) for k in lost)
+        logger.warning("The optimizer's arrays in the state are not those that it keeps now, and begin anew: %s", names)
+    updater.states = {k: v for k, v in states.items() if k not in lost}
+    updater.states_synced = dict.fromkeys(updater.states, False)
