@@ -207,3 +207,30 @@ def test_makes_arrays_of_lists_in_single_precision():
     for wrong in ([[1], [1, 2]], [object()]):
         with pytest.raises(TypeError, match="array like"):
             nd.array(wrong)
+
+
+def test_cuts_steps_and_single_values_as_before_and_after_writing():
+    x = nd.arange(12).reshape((3, 4))
+    for _ in range(2):
+        np.testing.assert_array_equal(x[::2].asnumpy(), [[0, 1, 2, 3], [8, 9, 10, 11]])
+        np.testing.assert_array_equal(x[0:9:3].asnumpy(), [[0, 1, 2, 3]])
+        np.testing.assert_array_equal(x[2::-1].asnumpy(), x.asnumpy()[2::-1])
+        assert x[1, 2].shape == (1,)
+        assert x[1, 2].asscalar() == 6
+    x[1, 2][:] = 50  # one value is a view, rows with a step are not
+    x[::2][:] = 70
+    np.testing.assert_array_equal(x.asnumpy(), [[0, 1, 2, 3], [4, 5, 50, 7], [8, 9, 10, 11]])
+
+
+def test_multiplies_batches_and_finds_places_the_short_way():
+    a, b = nd.array([[[1, 2]], [[3, 4]]]), nd.array([[[5, 6]], [[7, 8]]])
+    x = nd.array([[3, 1, 2], [2, 5, 5]])
+    for _ in range(3):
+        assert nd.batch_dot(a, b, transpose_b=True).asnumpy().tolist() == [[[17]], [[53]]]
+        assert nd.batch_dot(a, b, transpose_a=True).asnumpy().tolist() == [[[5, 6], [10, 12]], [[21, 24], [28, 32]]]
+        assert nd.argsort(x).asnumpy().tolist() == [[1, 2, 0], [0, 1, 2]]
+        assert x.argmax().asnumpy().tolist() == [4]
+        assert x.argmax(axis=1).asnumpy().tolist() == [0, 1]
+        assert nd.moveaxis(a, 0, 2).asnumpy().tolist() == [[[1, 3], [2, 4]]]
+        with pytest.raises(OperatorError):
+            nd.batch_dot(a, b)

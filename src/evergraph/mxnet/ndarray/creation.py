@@ -139,13 +139,14 @@ def array(source_array: Any, ctx: Any = None, dtype: Any = None) -> Any:
 
         return sparse.array(source_array, ctx, dtype)
     device = current_context() if ctx is None else read_context(ctx)
-    if source_array.__class__ is np.ndarray and dtype is None and source_array.dtype in _COMMON:
-        flags = source_array.flags
+    if source_array.__class__ is np.ndarray and source_array.dtype in _COMMON:
+        flags, kind = source_array.flags, _FLOAT if dtype is None else torch_type(dtype)
         try:
             if flags.c_contiguous and flags.writeable and device.device_typeid == 1:
                 found = torch.from_numpy(source_array)  # and a copy: half the time of torch.tensor
-                return NDArray(found.clone() if found.dtype is _FLOAT else found.to(_FLOAT), device)
-            return NDArray(torch.tensor(source_array, dtype=_FLOAT, device=device.torch_device), device)
+                return NDArray(found.clone() if found.dtype is kind else found.to(kind), device)
+            if dtype is None:
+                return NDArray(torch.tensor(source_array, dtype=kind, device=device.torch_device), device)
         except ValueError:
             pass  # NumPy's negative strides
     if source_array.__class__ is list and dtype is None and device.device_typeid == 1:
@@ -246,7 +247,7 @@ def moveaxis(tensor: NDArray, source: Any, destination: Any) -> NDArray:
     order = [i for i in range(tensor.ndim) if i not in sources]
     for place, axis in sorted(zip(places, sources, strict=True)):
         order.insert(place, axis)
-    return function("transpose")(tensor, axes=order)
+    return function("transpose")(tensor, axes=tuple(order))
 
 
 def onehot_encode(indices: NDArray, out: NDArray) -> NDArray:

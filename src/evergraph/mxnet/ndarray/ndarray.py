@@ -33,6 +33,7 @@ _PLAIN_SHAPES: set[tuple[Any, ...]] = set()
 # what shapes with codes come to, by the array's own
 _RESOLVED: dict[tuple[Any, Any], tuple[Any, ...]] = {}
 _MOST_SHAPES = 1024
+_BOUNDS = frozenset((int, type(None)))
 _NEW = object.__new__  # without a value: a recorded one has it from its leaf
 _REQUESTS = ("null", "write", "add")
 # operators whose result may go into an array of another type
@@ -166,7 +167,12 @@ class NDArray(Array):
         if not STATE.recording:
             data = self._data
             kind = key.__class__
-            if kind is slice and key.step is None:
+            if kind is slice and key.step is not None:
+                plain = key.start.__class__ in _BOUNDS and key.stop.__class__ in _BOUNDS
+                if plain and key.step.__class__ is int and key.step > 1 and data.dim():
+                    found = data[key]
+                    return NDArray(found if found.is_contiguous() else found.contiguous(), self._ctx)
+            elif kind is slice:
                 if key.start is None and key.stop is None:
                     return self
                 if data.dim():
@@ -181,7 +187,9 @@ class NDArray(Array):
                     found = data[key]
                 except IndexError:
                     found = data  # said below
-                if found.ndim and found is not data:
+                if found is not data and (found.ndim or not STATE.np_shape):
+                    if not found.ndim:
+                        found = found.view(1)
                     return NDArray(found if found.is_contiguous() else found.contiguous(), self._ctx)
         elif key.__class__ is slice and key.step is None and self._leaf is not None and self._leaf.ndim:
             array = _NEW(NDArray)

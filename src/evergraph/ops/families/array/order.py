@@ -63,6 +63,14 @@ def argsort(data, *, axis: int | None = -1, is_ascend: bool = True, dtype: Index
     return torch.sort(values, dim=at, descending=not is_ascend, stable=True).indices.to(torch_dtype(dtype))
 
 
+@argsort.quickened
+def _argsort_quickly(p: Any, recorded: bool, data: Any) -> Any:
+    if p.axis is None or not data.dim() or recorded:
+        return None
+    order, at, descending, kind = torch.sort, p.axis, not p.is_ascend, torch_dtype(p.dtype)
+    return lambda x: order(x, stable=True, dim=at, descending=descending)[1].to(kind)
+
+
 def _count(k: int, size: int) -> int:
     if k > size:
         raise ShapeError("topk asks for more than the axis has", expected=f"{size} at most", found=k)
