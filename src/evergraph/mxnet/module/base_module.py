@@ -337,11 +337,12 @@ class BaseModule:
 
     def _check_batch(self, batch: Any, epoch: int, nbatch: int) -> None:
         """Refuse a batch without the labels that are bound: those of the batch before would train the network."""
-        if not isinstance(batch, list) and not batch.label and self.label_shapes:
+        described = getattr(self, "label_shapes", None)
+        if not isinstance(batch, list) and not batch.label and described:
             raise DataError(
                 "a batch has no labels; nothing was changed by it",
                 where=f"epoch {epoch}, batch {nbatch}",
-                expected=", ".join(f"{printable(d[0])} {tuple(d[1])}" for d in self.label_shapes),
+                expected=", ".join(f"{printable(d[0])} {tuple(d[1])}" for d in described),
                 fix="give them with every batch, or describe none in provide_label",
             )
 
