@@ -43,6 +43,19 @@ def test_opens_by_its_index_and_by_its_folder(folder):
         assert found.format == "safetensors-sharded"
 
 
+def test_an_index_beside_other_checkpoints_is_one_of_several(folder):
+    eg.save({"arg:other": np.ones(2, "f4")}, folder / "other.params")
+    index = (folder / INDEX).rename(folder / "own.safetensors.index.json")
+    with pytest.raises(UsageError, match="there are several checkpoints") as caught:
+        eg.open(folder)
+    assert set(caught.value.details) == {index.name, "other.params"}
+    assert list(eg.open(folder, member="other.params")) == ["arg:other"]
+    assert eg.open(folder, member=index.name).format == "safetensors-sharded"
+    index.rename(folder / "model.safetensors.index.json")
+    assert eg.open(folder).format == "safetensors-sharded", "the name by which libraries open a folder"
+    assert list(eg.open(folder, member="other.params")) == ["arg:other"]
+
+
 def test_opens_from_a_remote_store(folder):
     memory = fsspec.filesystem("memory")
     for file in os.listdir(folder):

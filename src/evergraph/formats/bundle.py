@@ -102,9 +102,7 @@ class Bundle:
         if member is not None:
             return self._named(candidates, member)
         weights = [c for c in candidates if c.params or c.symbol is None]
-        # an array, a pickle or a graph is opened where there is nothing more
-        strong = [c for c in weights if not c.name.lower().endswith(_WEAK)]
-        for chosen in (strong, weights, candidates):
+        for chosen in (strong(candidates), weights, candidates):
             if len(chosen) == 1:
                 return chosen[0]
             if chosen:
@@ -188,6 +186,12 @@ def find(names: Iterable[str]) -> list[Found]:
     # prefix-0001.states holds the optimizer of a pair, not a checkpoint of its own
     singles = [n for n in singles if not any(n.startswith(f"{p}-") and n.endswith(".states") for p in pairs)]
     return [*indexes, *found, *(Found(n) for n in singles), *(Found(p, symbol=n) for p, n in symbols.items())]
+
+
+def strong(candidates: Iterable[Found]) -> list[Found]:
+    """Those that are opened before others: an array, a pickle or a graph is where there is nothing more."""
+    weights = (c for c in candidates if c.params or c.symbol is None)
+    return [c for c in weights if not c.name.lower().endswith(_WEAK)]
 
 
 def _is_hidden(name: str) -> bool:

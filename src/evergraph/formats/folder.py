@@ -3,13 +3,14 @@
 import os
 
 from evergraph.errors import UsageError, printable
+from evergraph.formats.bundle import find, strong
 from evergraph.stores import Location, list_folder, locate
 
 __all__ = ["in_folder"]
 
 
 def in_folder(uri: object) -> Location:
-    """The index of a folder of safetensors shards; any other location as it is.
+    """The index of a folder of safetensors shards, where it stands for all of it; any other location as it is.
 
     Args:
         uri: a local path, or a remote URI, which is a folder's where it ends with a slash.
@@ -23,7 +24,8 @@ def in_folder(uri: object) -> Location:
         return location
     from evergraph.formats.safetensors_index import SUFFIX
 
-    found, usual = [n for n in list_folder(location) if n.endswith(SUFFIX)], "model" + SUFFIX
+    names = list_folder(location)
+    found, usual = [n for n in names if n.endswith(SUFFIX)], "model" + SUFFIX
     if len(found) > 1 and usual not in found:
         raise UsageError(
             "the folder holds several indexes of safetensors shards",
@@ -34,4 +36,7 @@ def in_folder(uri: object) -> Location:
     if not found:
         return location
     name = usual if usual in found else found[0]
+    # one of many checkpoints: which one is meant only the caller can say
+    if name != usual and len(strong(find(names))) > 1:
+        return location
     return locate(f"{location.uri.rstrip('/')}/{name}")

@@ -62,7 +62,7 @@ def _in_folder(location: Location, options: dict[str, Any]) -> Checkpoint:
     state = state_in_folder(location, options.get("member"))
     if state is not None:
         return _file(state, None, {k: v for k, v in options.items() if k != "member"})
-    index = in_folder(location)
+    index = in_folder(location) if options.get("member") is None else location
     if index != location:
         return _file(index, None, options)
     index = index_in_folder(location, options.get("member"))
