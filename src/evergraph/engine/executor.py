@@ -161,8 +161,9 @@ class Executor:
                 raise OperatorError(
                     f"the gradient cannot be computed: {printable(error, 500)}", where=f"{self.graph!r}"
                 ) from error
-        for update in self._plan(True).run.updates or ():
-            update()  # MXNet sends zeros through what stops a gradient, and layers behind it change their states
+        with torch.no_grad():
+            for update in reversed(self._plan(True).run.updates or ()):
+                update()  # MXNet sends zeros through what stops a gradient, and layers behind it change their states
         self._store.finish()
 
     def set_monitor(self, callback: Callable[[str, Any], None] | None, inputs: bool = False) -> None:

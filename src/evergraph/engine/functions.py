@@ -9,6 +9,7 @@ tensor([-1.0000,  0.5000])
 """
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -27,10 +28,10 @@ class TorchRun(Run):
 
     __slots__ = ()
 
-    def update(self, state: Any, value: Any, through: Any) -> None:
-        """Give an auxiliary state its new value now."""
+    def later(self, move: Callable[[], Any], through: Any) -> None:
+        """Move states on now."""
         with torch.no_grad():
-            state.copy_(value() if callable(value) else value.detach())
+            move()
 
 
 class Function:

@@ -16,8 +16,8 @@ class Run:
         sparse_gradients: whether a look-up table that was asked for a sparse gradient may give torch's sparse tensor.
 
     Attributes:
-        updates: where it is a list, each deferred update of a state is added to it, for the caller to do those that
-            no gradient has reached; a second call of one does nothing.
+        updates: where it is a list, each deferred update of a state is added to it, for the caller to do them, the
+            last first, when the gradient passes; a second call of one does nothing. Otherwise the gradient does them.
         kept: what operators keep from call to call, where the run is that of an executor; for each of its nodes apart.
     """
 
@@ -55,18 +55,26 @@ class Run:
                 then is (layers that share a state each move it on).
             through: the output whose gradient triggers the change.
         """
+        found = value if callable(value) else value.detach()
+        self.later(lambda: state.copy_(found() if callable(found) else found), through)
+
+    def later(self, move: Callable[[], Any], through: Any) -> None:
+        """Move states on when the gradient passes `through`, as `update` does.
+
+        Args:
+            move: changes the states in place; it is called once, without gradients being recorded.
+            through: the output whose gradient triggers the change.
+        """
         if not through.requires_grad:
             return
-        if not callable(value):
-            value = value.detach()
-
         waits = [True]
 
         def change(_: Any = None) -> None:
             if waits:
                 waits.clear()
-                state.copy_(value() if callable(value) else value)
+                move()
 
-        through.register_hook(change)
         if self.updates is not None:
-            self.updates.append(change)
+            self.updates.append(change)  # the caller does it: a hook for each layer costs as much as a small layer
+        else:
+            through.register_hook(change)

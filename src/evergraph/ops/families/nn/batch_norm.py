@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from evergraph.ops.families.nn.strides import batch_norm
 from evergraph.ops.gradients import with_gradient
 from evergraph.ops.lazy import torch
 from evergraph.ops.registry import operator
@@ -54,16 +55,19 @@ def _batch(x: Any, scale: Any, beta: Any, mean: Any, var: Any, eps: float, momen
     """Normalises by the batch, notes the change of the moving statistics; the output and the batch's statistics."""
     # with a momentum of 1 torch's running statistics are those of the batch, its variance the unbiased one
     batch_mean, batch_var = torch.zeros_like(mean), torch.zeros_like(var)
-    out = torch.batch_norm(x, scale, beta, batch_mean, batch_var, True, 1.0, eps, True)
+    out = batch_norm(x, scale, beta, batch_mean, batch_var, True, 1.0, eps)
     count = x.numel() // x.shape[1] if x.numel() else 0
     batch_var = batch_var * ((count - 1) / count) if count > 1 else torch.zeros_like(var)
-    _move(mean, batch_mean, momentum, run, out)
-    _move(var, batch_var, momentum, run, out)
+    _move(mean, batch_mean, var, batch_var, momentum, run, out)
     return out, batch_mean, batch_var
 
 
-def _move(state: Any, batch: Any, momentum: float, run: Run, out: Any) -> None:
-    run.update(state, lambda: state.mul_(momentum).add_(batch, alpha=1 - momentum), through=out)
+def _move(mean: Any, batch_mean: Any, var: Any, batch_var: Any, momentum: float, run: Run, out: Any) -> None:
+    def move() -> None:
+        mean.mul_(momentum).add_(batch_mean, alpha=1 - momentum)
+        var.mul_(momentum).add_(batch_var, alpha=1 - momentum)
+
+    run.later(move, through=out)
 
 
 def _processes() -> int:
@@ -93,8 +97,7 @@ def _batch_of_all(
     apart = x - batch_mean.reshape(shape)
     batch_var = _summed((apart * apart).to(mean.dtype).sum(axes)) / count
     out = apart * (scale * torch.rsqrt(batch_var + eps)).reshape(shape) + beta.reshape(shape)
-    _move(mean, batch_mean.detach(), momentum, run, out)
-    _move(var, batch_var.detach(), momentum, run, out)
+    _move(mean, batch_mean.detach(), var, batch_var.detach(), momentum, run, out)
     return out.to(x.dtype), batch_mean, batch_var
 
 
@@ -108,7 +111,7 @@ def _normalized(
         batch = _batch_of_all if p.get("ndev", 1) > 1 and _processes() > 1 else _batch
         out, mean, var = batch(x, scale, beta, mean, var, p["eps"], p["momentum"], run)
     else:
-        out = torch.batch_norm(x, scale, beta, mean, var, False, 0.0, p["eps"], True)
+        out = batch_norm(x, scale, beta, mean, var, False, 0.0, p["eps"])
     return (out if x is data else out.movedim(1, axis)), mean, var
 
 
