@@ -319,3 +319,19 @@ def test_a_program_that_carries_names_itself_runs_as_it_is(tmp_path, monkeypatch
         "weight": (2, 3, 1, 1),
         "bias": (2,),
     }
+
+
+def test_transformers_cross_to_mindspores_own_layers_and_back(tmp_path):
+    layer = torch.nn.TransformerEncoderLayer(8, 2, 16, 0.0, batch_first=True)
+    theirs = torch.nn.TransformerEncoder(layer, 2, enable_nested_tensor=False).eval()
+    ours = nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 16, 0.0, batch_first=True), 2)
+    torch.save(theirs.state_dict(), tmp_path / "there.pth")
+    eg.convert(tmp_path / "there.pth", tmp_path / "here.ckpt", like=ours)
+    assert ms.load_param_into_net(ours, ms.load_checkpoint(str(tmp_path / "here.ckpt"))) == ([], [])
+    x = np.random.default_rng(0).standard_normal((2, 5, 8)).astype("float32")
+    wanted = theirs(torch.tensor(x)).detach().numpy()
+    np.testing.assert_allclose(ours(ms.Tensor(x)).asnumpy(), wanted, rtol=1e-5, atol=1e-5)
+    eg.convert(tmp_path / "here.ckpt", tmp_path / "back.pth")
+    back = torch.load(tmp_path / "back.pth")
+    assert list(back) == list(theirs.state_dict())
+    assert all(torch.equal(back[name], value) for name, value in theirs.state_dict().items())

@@ -13,6 +13,9 @@ from evergraph.mindspore.dataset.samplers import (
     WeightedRandomSampler,
 )
 from evergraph.mindspore.dataset.sources import (
+    Cifar10Dataset,
+    Cifar100Dataset,
+    FashionMnistDataset,
     GeneratorDataset,
     ImageFolderDataset,
     MnistDataset,
@@ -20,8 +23,11 @@ from evergraph.mindspore.dataset.sources import (
 )
 
 __all__ = [
+    "Cifar10Dataset",
+    "Cifar100Dataset",
     "Dataset",
     "DistributedSampler",
+    "FashionMnistDataset",
     "GeneratorDataset",
     "ImageFolderDataset",
     "MnistDataset",

@@ -12,7 +12,15 @@ from evergraph.mindspore.common import dtype as mstype
 from evergraph.mindspore.dataset.datasets import Dataset, Row, columns_of, refused
 from evergraph.mindspore.dataset.samplers import Order
 
-__all__ = ["GeneratorDataset", "ImageFolderDataset", "MnistDataset", "NumpySlicesDataset"]
+__all__ = [
+    "Cifar10Dataset",
+    "Cifar100Dataset",
+    "FashionMnistDataset",
+    "GeneratorDataset",
+    "ImageFolderDataset",
+    "MnistDataset",
+    "NumpySlicesDataset",
+]
 
 
 class GeneratorDataset(Dataset):
@@ -171,6 +179,74 @@ class MnistDataset(Dataset):
             raise DamagedError("images and labels differ in number", where=folder, found=(len(images), len(labels)))
         rows = lambda: ((images[i][..., None], labels[i]) for i in order.of(len(images)))
         super().__init__(["image", "label"], rows, lambda: order.size(len(images)))
+
+
+class FashionMnistDataset(MnistDataset):
+    """The images (28, 28, 1) and labels of Fashion-MNIST's idx files in a folder."""
+
+
+class Cifar10Dataset(Dataset):
+    """The images (32, 32, 3) and labels of CIFAR-10's binary files in a folder.
+
+    Raises:
+        StoreError: the folder holds none of them, or one cannot be read.
+        DamagedError: a file is cut short.
+    """
+
+    _labels: tuple[str, ...] = ("label",)
+    _files = {"train": [f"data_batch_{n}.bin" for n in range(1, 6)], "test": ["test_batch.bin"]}
+
+    def __init__(
+        self,
+        dataset_dir: Any,
+        usage: str | None = None,
+        num_samples: int | None = None,
+        num_parallel_workers: int | None = None,
+        shuffle: Any = None,
+        sampler: Any = None,
+        num_shards: int | None = None,
+        shard_id: int | None = None,
+        cache: Any = None,
+    ) -> None:
+        refused(cache=cache)
+        order = Order(shuffle, sampler, num_samples, num_shards, shard_id)
+        if usage not in (None, "all", "train", "test"):
+            raise UsageError("usage is train, test or all", found=printable(usage))
+        folder = Path(dataset_dir)
+        every = [*self._files["test"], *self._files["train"]]
+        wanted = every if usage in (None, "all") else self._files[usage]
+        files = [folder / name for name in sorted(wanted) if (folder / name).exists()]
+        if not files:
+            raise StoreError("the folder holds no CIFAR files", where=folder, expected=", ".join(wanted))
+        records = [self._records(path) for path in files]
+        starts = np.cumsum([0, *map(len, records)])
+        count, width = int(starts[-1]), len(self._labels)
+
+        def row(place: int) -> tuple[Any, ...]:
+            file = int(np.searchsorted(starts, place, "right")) - 1
+            record = records[file][place - int(starts[file])]
+            image = np.ascontiguousarray(record[width:].reshape(3, 32, 32).transpose(1, 2, 0))
+            return image, *(np.uint32(n) for n in record[:width])
+
+        rows = lambda: (row(i) for i in order.of(count))
+        super().__init__(["image", *self._labels], rows, lambda: order.size(count))
+
+    def _records(self, path: Path) -> Any:
+        """The records of a file, which stay there until they are used."""
+        width = len(self._labels) + 3 * 32 * 32
+        size = path.stat().st_size
+        if not size or size % width:
+            raise DamagedError(
+                "the file holds no whole number of records", where=path, expected=f"{width} bytes each", found=size
+            )
+        return np.memmap(path, np.uint8, "r").reshape(-1, width)
+
+
+class Cifar100Dataset(Cifar10Dataset):
+    """The images (32, 32, 3), coarse and fine labels of CIFAR-100's binary files in a folder."""
+
+    _labels = ("coarse_label", "fine_label")
+    _files = {"train": ["train.bin"], "test": ["test.bin"]}
 
 
 class ImageFolderDataset(Dataset):
