@@ -88,6 +88,24 @@ def test_steps_over_the_weights(options, plain, moved):
     np.testing.assert_array_equal(beside.asnumpy(), kept - np.array([0.25, 0.5, -2], np.float32))
 
 
+ADAPTED = [[0.17217090725898743, -3.167637825012207, 4.2991461753845215], [0.3481866717338562, -2.52463865, 2.48536110]]
+
+
+@pytest.mark.parametrize(
+    ("options", "adapted"), [(STEPS[0][0], ADAPTED[0]), (STEPS[2][0], ADAPTED[1])], ids=["plain", "clipped"]
+)
+def test_adapts_the_weights_in_place(options, adapted):
+    weight, grad = nd.array([1, -2, 3]), nd.array([0.5, 1, -4])
+    mean, var = nd.array([0.1, 0.2, 0.3]), nd.array([0.1, 0.2, 0.3])
+    for _ in range(3):
+        assert nd.adam_update(weight, grad, mean, var, out=weight, **options) is weight
+    np.testing.assert_allclose(weight.asnumpy(), adapted, rtol=2e-6)
+    before = weight.asnumpy(), mean.asnumpy()
+    nd.adam_update(weight, grad, mean, var, **options)
+    np.testing.assert_array_equal(weight.asnumpy(), before[0])
+    assert (mean.asnumpy() != before[1]).all()
+
+
 def test_takes_arrays_by_name_in_any_order():
     x, w, b = nd.array([[1, 2]]), nd.array([[3, 4], [5, 6]]), nd.array([10, 20])
     for _ in range(3):

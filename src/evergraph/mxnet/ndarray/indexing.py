@@ -9,9 +9,10 @@ from evergraph.errors import ShapeError
 from evergraph.mxnet._state import STATE
 from evergraph.mxnet.ndarray.base import Array
 
-__all__ = ["get_item", "is_basic", "is_plain", "set_item", "stored_plainly"]
+__all__ = ["get_item", "is_basic", "plain_part", "set_item", "stored_plainly"]
 
 _INTEGERS = (int, np.integer)
+_BOUNDS = frozenset((int, type(None)))
 _HELD = (np.ndarray, *_INTEGERS)
 _BOOL, _INT64 = np.dtype(np.bool_), np.dtype(np.int64)
 
@@ -142,7 +143,7 @@ def _advanced(key: tuple[Any, ...], tensor: torch.Tensor) -> tuple[Any, ...] | t
     return tuple(_as_index(e, tensor.device) for e in key)
 
 
-def is_plain(key: tuple[Any, ...]) -> bool:
+def _is_plain(key: tuple[Any, ...]) -> bool:
     """Whether torch takes a key as NumPy does: integers, and slices without a step."""
     for entry in key:
         kind = entry.__class__
@@ -151,10 +152,28 @@ def is_plain(key: tuple[Any, ...]) -> bool:
     return bool(key)
 
 
+def plain_part(data: torch.Tensor, key: Any) -> torch.Tensor | None:
+    """The part under a tuple that torch takes as it is, or under a slice with a step; None for every other key."""
+    if key.__class__ is tuple:
+        if not _is_plain(key):
+            return None
+    else:
+        whole = key.start.__class__ in _BOUNDS and key.stop.__class__ in _BOUNDS and key.step.__class__ is int
+        if not whole or key.step < 2 or not data.dim():
+            return None
+    try:
+        found = data[key]
+    except IndexError:
+        return None  # said better elsewhere
+    if not found.dim():
+        return None if STATE.np_shape else found.view(1)
+    return found if found.is_contiguous() else found.contiguous()
+
+
 def stored_plainly(data: Any, key: Any, value: Any) -> bool:
     """Write a number or an array under a simple key, as torch does; whether it could be done."""
     if key.__class__ is tuple:
-        if not is_plain(key):
+        if not _is_plain(key):
             return False
     elif key.__class__ is not int and (key.__class__ is not slice or key.step is not None):
         return False

@@ -17,7 +17,7 @@ from evergraph.mxnet.ndarray import arithmetic, pickling
 from evergraph.mxnet.ndarray.base import Array, Mark, holds
 from evergraph.mxnet.ndarray.fluent import FLUENT, fluent
 from evergraph.mxnet.ndarray.functions import function
-from evergraph.mxnet.ndarray.indexing import get_item, is_plain, set_item, stored_plainly
+from evergraph.mxnet.ndarray.indexing import get_item, plain_part, set_item, stored_plainly
 from evergraph.mxnet.ndarray.invoke import invoke, require_unrecorded
 from evergraph.mxnet.ndarray.types import numpy_type, tensor_of, torch_type
 from evergraph.ops import Operator, get
@@ -33,7 +33,6 @@ _PLAIN_SHAPES: set[tuple[Any, ...]] = set()
 # what shapes with codes come to, by the array's own
 _RESOLVED: dict[tuple[Any, Any], tuple[Any, ...]] = {}
 _MOST_SHAPES = 1024
-_BOUNDS = frozenset((int, type(None)))
 _NEW = object.__new__  # without a value: a recorded one has it from its leaf
 _REQUESTS = ("null", "write", "add")
 # operators whose result may go into an array of another type
@@ -167,12 +166,7 @@ class NDArray(Array):
         if not STATE.recording:
             data = self._data
             kind = key.__class__
-            if kind is slice and key.step is not None:
-                plain = key.start.__class__ in _BOUNDS and key.stop.__class__ in _BOUNDS
-                if plain and key.step.__class__ is int and key.step > 1 and data.dim():
-                    found = data[key]
-                    return NDArray(found if found.is_contiguous() else found.contiguous(), self._ctx)
-            elif kind is slice:
+            if kind is slice and key.step is None:
                 if key.start is None and key.stop is None:
                     return self
                 if data.dim():
@@ -182,15 +176,10 @@ class NDArray(Array):
                     return NDArray(data[key], self._ctx)
                 except IndexError:
                     pass  # said below
-            elif kind is tuple and is_plain(key):
-                try:
-                    found = data[key]
-                except IndexError:
-                    found = data  # said below
-                if found is not data and (found.ndim or not STATE.np_shape):
-                    if not found.ndim:
-                        found = found.view(1)
-                    return NDArray(found if found.is_contiguous() else found.contiguous(), self._ctx)
+            elif kind is slice or kind is tuple:
+                found = plain_part(data, key)
+                if found is not None:
+                    return NDArray(found, self._ctx)
         elif key.__class__ is slice and key.step is None and self._leaf is not None and self._leaf.ndim:
             array = _NEW(NDArray)
             array._ctx, array._leaf = self._ctx, self._leaf[key]

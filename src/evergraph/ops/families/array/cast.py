@@ -79,6 +79,11 @@ def _copy(data):
     return data.clone()
 
 
+@_copy.quickened
+def _copy_quickly(p: Any, recorded: bool, data: Any) -> Any:
+    return torch.clone
+
+
 @operator(aliases=("_npi_copyto",), shape=elementwise, description={"data": "NDArray"})
 def _copyto(data):
     """A copy, written to the array that the caller names as output, in its type and on its device."""

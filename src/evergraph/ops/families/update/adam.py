@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from evergraph.ops.families.update.rules import in_place, mixed, ready, rows_of, same, table
+from evergraph.ops.families.update.rules import in_place, mixed, ready, rows_of, same, table, unguarded
 from evergraph.ops.lazy import torch
 from evergraph.ops.registry import operator
 from evergraph.ops.schema import InPlace
@@ -43,6 +43,21 @@ def adam_update(
     """
     moments(ready(grad, rescale_grad, clip_gradient, weight, wd), mean, var, beta1, beta2)
     return torch.addcdiv(weight, mean, var.sqrt().add_(epsilon), value=-lr)
+
+
+unguarded(adam_update)
+
+
+@adam_update.overwrites
+def _step_over(p: Any, *_: Any) -> Any:
+    lr, epsilon, wd, rescale, clip = -p.lr, p.epsilon, p.wd, p.rescale_grad, p.clip_gradient
+    beta1, beta2 = p.beta1, p.beta2
+
+    def step(weight: Any, grad: Any, mean: Any, var: Any) -> Any:
+        moments(ready(grad, rescale, clip, weight, wd), mean, var, beta1, beta2)
+        return weight.addcdiv_(mean, var.sqrt().add_(epsilon), value=lr)
+
+    return step
 
 
 @adam_update.storage("row_sparse", "row_sparse", "row_sparse", "row_sparse")
