@@ -242,3 +242,14 @@ def test_prints_layers_as_1_9_1():
         "GroupNorm(eps=1e-05, num_groups=2, center=True, scale=True)",
         "InstanceNorm(eps=1e-05, axis=1, center=True, scale=False, in_channels=0)",
     ]
+
+
+def test_loads_parameters_from_a_dictionary():
+    net = nn.Dense(2, in_units=1, prefix="fc_")
+    values = {"arg:fc_weight": mx.nd.array([[1], [2]]), "fc_bias": mx.nd.array([3, 4])}
+    net.collect_params().load_dict(values, mx.cpu())
+    assert net(mx.nd.ones((1, 1))).asnumpy().tolist() == [[4, 6]]
+    with pytest.raises(AssertionError, match="fc_bias"):
+        net.collect_params().load_dict({"fc_weight": mx.nd.ones((2, 1))})
+    with pytest.raises(AssertionError, match="other"):
+        net.collect_params().load_dict(values | {"other": mx.nd.ones((1,))})

@@ -173,3 +173,16 @@ def test_outputs_are_on_the_context_of_their_group():
     run = sym.Group([outer, inner]).simple_bind(mx.cpu(0), x=(2, 2), group2ctx=groups)
     assert [out.context for out in run.forward()] == [mx.cpu(2), mx.cpu(1)]
     assert run.arg_dict["inner_weight"].context == mx.cpu(1)
+
+
+def test_adamw_of_symbols_takes_the_scale_as_a_number():
+    variables = [sym.Variable(n) for n in ("weight", "grad", "mean", "var")]
+    symbol = sym.contrib.adamw_update(*variables, 0.5, lr=0.1, eta=0.5, wd=0.01)
+    arrays = [nd.array([1.0, -2]), nd.array([0.4, 0.2])]
+    states = [nd.array([0.1, 0]), nd.array([0.2, 0.3])]
+    # the function of arrays is held against MXNet's values
+    wanted = nd.contrib.adamw_update(
+        *[a.copy() for a in arrays], *[s.copy() for s in states], 0.5, lr=0.1, eta=0.5, wd=0.01
+    )
+    found = symbol.bind(mx.cpu(), dict(zip(("weight", "grad"), arrays, strict=True)), aux_states=states).forward()[0]
+    assert found.asnumpy().tolist() == wanted.asnumpy().tolist()

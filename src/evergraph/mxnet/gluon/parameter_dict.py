@@ -194,8 +194,37 @@ class ParameterDict:
         loaded = nd.load(filename)
         if not isinstance(loaded, dict):
             raise BlockValueError("the file holds arrays without names", where=printable(filename))
+        self.load_dict(loaded, ctx, allow_missing, ignore_extra, restore_prefix, filename, cast_dtype, dtype_source)
+
+    def load_dict(
+        self,
+        param_dict: Any,
+        ctx: Any = None,
+        allow_missing: bool = False,
+        ignore_extra: bool = False,
+        restore_prefix: str = "",
+        filename: str | None = None,
+        cast_dtype: bool = False,
+        dtype_source: str = "current",
+    ) -> None:
+        """Load values by name, with `arg:` and `aux:` before the names or without; for the rest see `load`.
+
+        Args:
+            param_dict: the arrays.
+            ctx: one or several devices.
+            allow_missing: whether parameters may be missing in it.
+            ignore_extra: whether it may hold others.
+            restore_prefix: stands before its names.
+            filename: where it is from, for errors.
+            cast_dtype: whether other element types are cast.
+            dtype_source: "current" to cast its values, "saved" to change the parameters.
+
+        Raises:
+            AssertionError: parameters are missing in it, or it holds others; all are listed.
+        """
+        loaded = dict(param_dict)
         given = {restore_prefix + k.removeprefix("arg:").removeprefix("aux:"): v for k, v in loaded.items()}
-        _compare(self._params, given, filename, allow_missing, ignore_extra)
+        _compare(self._params, given, filename or "param_dict", allow_missing, ignore_extra)
         for name, value in given.items():
             if name in self._params:
                 self._params[name]._load_init(value, ctx, cast_dtype=cast_dtype, dtype_source=dtype_source)
