@@ -43,6 +43,10 @@ def test_loaders_are_iterators_for_modules():
         batches.reset()
         found = [(b.data[0].shape, b.data[0].dtype, b.pad, b.label[0].shape) for b in batches]
         assert found == [((2, 2), np.float32, pad, (2,)) for pad in (0, 0, 1)]
+    wide = mx.contrib.io.DataLoaderIter(mx.gluon.data.DataLoader(data, 4))
+    *_, last = list(wide)
+    assert last.label[0].asnumpy().tolist() == [4, 4, 4, 4]
+    assert last.data[0].asnumpy().tolist() == [[8, 9]] * 4
 
 
 def test_older_homes_lead_to_the_same_functions():

@@ -10,7 +10,7 @@ __all__ = ["DataLoaderIter"]
 
 
 class DataLoaderIter(DataIter):
-    """Batches of a `gluon.data.DataLoader` as Module takes them; an incomplete last one is filled up.
+    """Batches of a `gluon.data.DataLoader` as Module takes them; samples of its own fill up an incomplete last one.
 
     Args:
         loader: gives batches of data, or of data and a label.
@@ -49,9 +49,9 @@ class DataLoaderIter(DataIter):
     def _filled(self, part: Any) -> list[Any]:
         if not self.getpad():
             return [part.astype(self._dtype)]
-        whole = nd.empty((self.batch_size, *part.shape[1:]), dtype=self._dtype)
-        whole[: part.shape[0]] = part
-        return [whole]
+        # by its own samples, from the first one on: whatever stood in that memory would be trained on
+        again = [part] * -(-self.batch_size // part.shape[0])
+        return [nd.concatenate(again)[: self.batch_size].astype(self._dtype)]
 
     def getdata(self) -> Any:
         """The batch's data."""
