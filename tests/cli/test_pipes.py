@@ -98,6 +98,18 @@ def test_names_that_an_output_cannot_show_are_escaped(encoding, tmp_path):
             assert ("arg:\u2603" if encoding == "utf-8" else r"arg:\u2603") in found
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
+@pytest.mark.parametrize("words", [(), ("--json",), ("--values",)], ids=["text", "json", "values"])
+def test_a_full_disk_behind_the_answer_is_one_message(words):
+    with open("/dev/full", "wb") as full:
+        call = [sys.executable, "-m", "evergraph", "inspect", str(LENET), *words]
+        found = subprocess.run(call, stdout=full, stderr=subprocess.PIPE, check=False, text=True)
+    assert found.returncode == 2
+    assert found.stderr.startswith("error: the answer cannot be written\n")
+    assert "Traceback" not in found.stderr
+    assert "Exception" not in found.stderr
+
+
 def test_json_steers_no_terminal_either(tmp_path, capsys):
     name = "a\u202eb\x9b31m\x7f\U000e0001\u2028\u00e9"
     eg.save({name: np.zeros(1, "f4")}, tmp_path / "x.params")

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from evergraph import __version__
-from evergraph.cli.output import Output
+from evergraph.cli.output import Output, UnwrittenError, unwritten
 from evergraph.errors import EvergraphError
 
 __all__ = ["COMMANDS", "GOOD", "main"]
@@ -46,17 +46,38 @@ def main(argv: Sequence[str] | None = None) -> int:
         return BAD_INPUT
     out = Output(json=args.json, quiet=args.quiet)
     try:
-        return importlib.import_module(f"evergraph.cli.{args.command}").run(args, out) or GOOD
+        code = importlib.import_module(f"evergraph.cli.{args.command}").run(args, out) or GOOD
+        _flush()
+        return code
+    except UnwrittenError as error:
+        print(f"error: {error}", file=sys.stderr)
+        _leave_stdout()
+        return BAD_INPUT
     except EvergraphError as error:
         out.error(error)
         return BAD_INPUT
     except BrokenPipeError:
-        # the reader has seen enough (| head); python must not complain when it closes the stream
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # the reader has seen enough (| head)
+        _leave_stdout()
         return GOOD
     except KeyboardInterrupt:
         out.note("stopped; nothing was changed")
         return 128 + signal.SIGINT
+
+
+def _flush() -> None:
+    """Write what is still held back, so that a full disk is told before Python ends."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise unwritten(error) from error
+
+
+def _leave_stdout() -> None:
+    """Let what is held back go nowhere: Python must not complain when it closes the stream."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:

@@ -11,9 +11,9 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from evergraph.errors import EvergraphError, printable
+from evergraph.errors import EvergraphError, StoreError, printable
 
-__all__ = ["Output", "table"]
+__all__ = ["Output", "UnwrittenError", "table", "unwritten"]
 
 _BOLD, _DIM, _RED, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[0m"
 _LONG = 100
@@ -54,6 +54,16 @@ def table(rows: Sequence[Sequence[object]], right: Sequence[int] = (), width: in
         columns = (c.rjust(w) if i in right else c.ljust(w) for i, (c, w) in enumerate(zip(told, widths, strict=True)))
         lines.append((f"{row[0]}\n" if apart else "") + "  ".join(columns).rstrip())
     return lines
+
+
+class UnwrittenError(StoreError):
+    """What a command says cannot be written."""
+
+
+def unwritten(error: OSError) -> UnwrittenError:
+    """The error of a full disk, or a closed one, behind standard output."""
+    fix = "free some space, or write elsewhere"
+    return UnwrittenError("the answer cannot be written", where="standard output", found=error.strerror, fix=fix)
 
 
 class Output:
@@ -105,6 +115,10 @@ class Output:
             # an old terminal, or PYTHONIOENCODING: what it cannot show is escaped
             code = stream.encoding or "ascii"
             print(str(text).encode(code, "backslashreplace").decode(code), file=stream)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise unwritten(error) from error
 
     def heading(self, text: object) -> None:
         """A line that stands over others."""
