@@ -78,3 +78,37 @@ def test_refuses_gradients_that_were_used_already():
 def test_refuses_what_is_no_parameter():
     with pytest.raises(ValueError, match="list or dict of Parameters"):
         gluon.Trainer([1], "sgd")
+
+
+def of_images():
+    net = nn.HybridSequential(prefix="images_")
+    with net.name_scope():
+        net.add(nn.Conv2D(4, 3, padding=1, in_channels=3, activation="tanh"), nn.BatchNorm(in_channels=4))
+        net.add(nn.Activation("relu"), nn.MaxPool2D(2), nn.Flatten(), nn.Dense(2, in_units=36))
+    net.initialize()
+    r = np.random.RandomState(2)
+    for each in net.collect_params().values():
+        each.set_data(mx.nd.array(r.rand(*(each.shape or ())).astype("f")))
+    return net
+
+
+@pytest.mark.parametrize("hooked", [False, True], ids=["alone", "with a monitor"])
+def test_trains_a_hybrid_net_of_images_as_the_calls_in_order_do(hooked):
+    nets, r = [of_images(), of_images()], np.random.RandomState(3)
+    data, label = mx.nd.array(r.randn(4, 3, 6, 6)), mx.nd.array([0, 1, 1, 0])
+    nets[1].hybridize()
+    seen = []
+    for net in nets:
+        trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": 0.1, "momentum": 0.9})
+        data.attach_grad()
+        for _ in range(3):
+            with mx.autograd.record():
+                loss = gluon.loss.SoftmaxCrossEntropyLoss()(net(data), label)
+            loss.backward()
+            trainer.step(4)
+            if hooked and net is nets[1]:
+                net.register_op_hook(lambda name, op, value: seen.append(value.asnumpy()))
+    assert bool(seen) == hooked
+    pairs = zip(nets[0].collect_params().values(), nets[1].collect_params().values(), strict=True)
+    for plain, hybrid in pairs:
+        assert np.allclose(plain.data().asnumpy(), hybrid.data().asnumpy(), rtol=1e-4, atol=1e-6)

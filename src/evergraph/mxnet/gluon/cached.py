@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from evergraph.engine.lowering.training import lower_training
 from evergraph.engine.plan import Plan, make_plan
 from evergraph.mxnet._state import STATE
 from evergraph.mxnet.ndarray.base import wrap
@@ -79,7 +80,9 @@ class CachedOp:
     def _plan(self, ctx: Any, values: Sequence[Any]) -> Plan:
         names, training = (*self.arguments, *self.auxiliary), STATE.training
         sparse = tuple((n, kind_of(v)) for n, v in zip(names, values, strict=True) if is_sparse(v))
-        key: Any = (training, ctx.device_typeid, ctx.device_id, sparse)
+        # a hook is shown every value: none may be overwritten, nor be in an unusual order
+        lowered = training and self._hook is None and not sparse and ctx.torch_device.type == "cpu"
+        key: Any = (training, lowered, ctx.device_typeid, ctx.device_id, sparse)
         found = self._plans.get(key)
         if found is not None and not found.shaped:
             return found
@@ -94,6 +97,8 @@ class CachedOp:
                 run=own_run(ctx, training),
                 sparse=dict(sparse),
             )
+            if lowered:
+                lower_training(made.program)
             self._plans[exact if made.shaped else key] = made
             self._plans.setdefault(key, made)
             return made
