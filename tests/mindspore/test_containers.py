@@ -83,3 +83,21 @@ def test_prints_values_as_mindspore(capsys):
     assert repr(Tensor(1j)) == "Tensor(shape=[], dtype=Complex128, value= 0+1j)"
     assert repr(ms.bool_) == "mindspore.bool"
     assert ms.pytype_to_dtype(float) == ms.float64
+
+
+# what MindSpore 2.10 prints
+PRINTED = {
+    "nn.LSTM(3, 4)": "LSTM(\n  (rnn): _DynamicLSTMCPUGPU()\n  (dropout_op): Dropout(p=0.0)\n)",
+    "nn.GRU(3, 4, 2, dropout=0.5)": "GRU(\n  (rnn): _DynamicGRUCPUGPU()\n  (dropout_op): Dropout(p=0.5)\n)",
+    "nn.RNN(2, 3)": "RNN(\n  (rnn): _DynamicRNNTanh()\n  (dropout_op): Dropout(p=0.0)\n)",
+    "nn.MaxPool1d(3, 2, 'same')": "MaxPool1d(kernel_size=(1, 3), stride=(1, 2), pad_mode=SAME)",
+    "nn.Dropout2d(0.25)": "Dropout2d(p=0.75)",
+    "nn.Conv1d(1, 2, 3, 2, 'pad', 1, 2, weight_init='ones')": "Conv1d(input_channels=1, output_channels=2, "
+    "kernel_size=(1, 3), stride=(1, 2), pad_mode=pad, padding=(0, 0, 1, 1), dilation=(1, 2), group=1, has_bias=False, "
+    "weight_init=ones, bias_init=None, format=NCHW)",
+}
+
+
+@pytest.mark.parametrize("text", PRINTED)
+def test_cells_print_as_mindspores(text):
+    assert repr(eval(text)) == PRINTED[text]

@@ -139,8 +139,8 @@ class _ChannelDropout(Cell):
         return wrap(type(self)._drop(x._torch, self.p, True)) if self.training and self.p else x
 
     def extend_repr(self) -> str:
-        """The arguments, as MindSpore prints them."""
-        return f"p={self.p}"
+        """The argument, as MindSpore prints it: 1 - p."""
+        return f"p={1 - self.p}"
 
 
 class Dropout1d(_ChannelDropout):

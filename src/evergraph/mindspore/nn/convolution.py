@@ -143,14 +143,16 @@ class _Convolution(Cell):
         return F.pad(whole, [v for size in reversed(self.output_padding) for v in (0, size)])
 
     def extend_repr(self) -> str:
-        """The arguments, as MindSpore prints them."""
-        names = {1: "NCW", 2: "NCHW", 3: "NCDHW"}
+        """The arguments, as MindSpore prints them: one dimension as two, of which the first is 1."""
+        line = self._dims == 1
+        sizes = [(1, *v) if line else v for v in (self.kernel_size, self.stride, self.dilation)]
+        padding = (0, 0, self.padding, self.padding) if line and isinstance(self.padding, int) else self.padding
         return (
             f"input_channels={self.in_channels}, output_channels={self.out_channels}, "
-            f"kernel_size={self.kernel_size}, stride={self.stride}, pad_mode={self.pad_mode}, "
-            f"padding={self.padding}, dilation={self.dilation}, group={self.group}, has_bias={self.has_bias}, "
-            f"weight_init={self.weight_init}, bias_init={self.bias_init}"
-            + ("" if self._transposed else f", format={names[self._dims]}")
+            f"kernel_size={sizes[0]}, stride={sizes[1]}, pad_mode={self.pad_mode}, "
+            f"padding={padding}, dilation={sizes[2]}, group={self.group}, has_bias={self.has_bias}, "
+            f"weight_init={self.weight_init}, bias_init={self.bias_init}, "
+            f"format={'NCDHW' if self._dims == 3 else 'NCHW'}"
         )
 
 

@@ -10,6 +10,7 @@ from evergraph.mindspore.common.initializer import initializer
 from evergraph.mindspore.common.parameter import Parameter
 from evergraph.mindspore.common.tensor import wrap
 from evergraph.mindspore.nn.cell import Cell
+from evergraph.ops.families.nn.strides import batch_norm
 
 __all__ = [
     "BatchNorm1d",
@@ -69,8 +70,8 @@ class _BatchNorm(Cell):
         batch = self.training if self.use_batch_statistics is None else self.use_batch_statistics
         mean, variance = self.moving_mean._torch, self.moving_variance._torch
         return wrap(
-            F.batch_norm(
-                x._torch, mean, variance, self.gamma._torch, self.beta._torch, batch, 1 - self.momentum, self.eps
+            batch_norm(
+                x._torch, self.gamma._torch, self.beta._torch, mean, variance, batch, 1 - self.momentum, self.eps
             )
         )
 
@@ -229,7 +230,14 @@ class _InstanceNorm(Cell):
 
     def construct(self, x: Any) -> Any:
         """Normalize x (N, num_features, ...)."""
-        return wrap(F.instance_norm(x._torch, None, None, self.gamma._torch, self.beta._torch, True, 0.0, self.eps))
+        # as many groups as channels: for one image, torch's instance_norm has other gradients where it is channels last
+        data = x._torch
+        return wrap(F.group_norm(data, data.shape[1], self.gamma._torch, self.beta._torch, self.eps))
+
+    def extend_repr(self) -> str:
+        """The arguments, as MindSpore prints them."""
+        held = ", ".join(f"{n}={getattr(self, n)}" for n in ("gamma", "beta", "moving_mean", "moving_variance"))
+        return f"num_features={self.num_features}, eps={self.eps}, momentum={self.momentum}, {held}"
 
 
 class InstanceNorm1d(_InstanceNorm):

@@ -45,8 +45,10 @@ class _Pool(Cell):
         return F.pad(data, [v for i in reversed(range(self._dims)) for v in sides[2 * i : 2 * i + 2]], value=fill)
 
     def extend_repr(self) -> str:
-        """The arguments, as MindSpore prints them."""
-        return f"kernel_size={self.kernel_size}, stride={self.stride}, pad_mode={self.pad_mode}"
+        """The arguments, as MindSpore prints them: one dimension as two, of which the first is 1."""
+        line = type(self).__name__.endswith("1d")
+        size, stride = ((1, v) if line and isinstance(v, int) else v for v in (self.kernel_size, self.stride))
+        return f"kernel_size={size}, stride={stride}, pad_mode={self.pad_mode}"
 
 
 class MaxPool2d(_Pool):

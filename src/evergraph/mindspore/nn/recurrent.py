@@ -78,6 +78,13 @@ class _Recurrent(Cell):
             data = torch.nn.utils.rnn.pack_padded_sequence(data, lengths.cpu(), self.batch_first, enforce_sorted=False)
         return self._ran(data, state, flat, lengths, x._torch.shape)
 
+    def __repr__(self) -> str:
+        run = f"RNN{self.nonlinearity.title()}" if self._kind == "tanh" else f"{self._kind.upper()}CPUGPU"
+        rows = [f"(rnn): _Dynamic{run}()", f"(dropout_op): Dropout(p={float(self.dropout)})"]
+        return f"{type(self).__name__}(\n  " + "\n  ".join(rows) + "\n)"  # the inner cells that MindSpore has
+
+    __str__ = __repr__
+
     def _ran(self, data: Any, state: Any, flat: Any, lengths: Any, shape: Any) -> Any:
         kind = self._kind if self._kind in ("lstm", "gru") else f"rnn_{self.nonlinearity}"
         run: Any = getattr(torch, kind)
