@@ -9,6 +9,7 @@ from evergraph.mindspore.common import dtype as mstype
 from evergraph.mindspore.common.tensor import Tensor, unwrap, wrap
 from evergraph.mindspore.nn.convolution import each, each_side, same_sides
 from evergraph.mindspore.nn.loss import reduced
+from evergraph.ops.families.nn import strides
 
 # layers
 
@@ -182,7 +183,7 @@ def batch_norm(
     """Normalization over all dimensions but the second."""
     data, *parts = map(unwrap, (input_x, running_mean, running_var, weight, bias))
     mean, variance, scale, shift = parts
-    return wrap(F.batch_norm(data, mean, variance, scale, shift, training, momentum, eps))
+    return wrap(strides.batch_norm(data, scale, shift, mean, variance, training, momentum, eps))
 
 
 def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Tensor:
