@@ -327,6 +327,10 @@ def main():
     text = f"## Files\n\nVGG-16's sizes (553 MB), one run, medians; {machine()}, "
     text += f"safetensors {safetensors.__version__}.\n\n"
     text += f"{table(rows)}\n\n![Times as multiples of the peers'](img/files.svg)\n\n"
+    text += (
+        "Before each run what earlier ones left to write is on the disk, and what they replaced is freed: a save here\n"
+    )
+    text += "returns when the new file is durable, and a thread waits while the system frees the old one's blocks.\n\n"
     text += "Measured by `python -m benchmarks.files --write`."
     print(text)
     if args.write:
