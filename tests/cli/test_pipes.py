@@ -110,6 +110,33 @@ def test_a_full_disk_behind_the_answer_is_one_message(words):
     assert "Exception" not in found.stderr
 
 
+def shell(line, *words):
+    call = ["bash", "-c", line, "bash", sys.executable, "-m", "evergraph", *map(str, words)]
+    found = subprocess.run(call, capture_output=True, check=False, text=True)
+    return found.returncode, found.stdout, found.stderr
+
+
+def test_closed_streams_are_no_tracebacks():
+    assert shell('"$@" >&-', "verify", f"{LENET}-0001.params") == (0, "", "")
+    assert shell('"$@" 2>&-', "inspect", "nosuch")[:2] == (2, "")
+    code, _, err = shell('"$@" >&-', "convert", f"{LENET}-0001.params", "-", "--to", "npz")
+    assert code == 2
+    assert err.startswith("error: standard output is closed\n")
+    code, _, err = shell('"$@" <&-', "inspect", "-")
+    assert code == 2
+    assert err.startswith("error: standard input is closed\n")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
+def test_a_full_disk_behind_the_target_is_one_message():
+    code, _, err = shell('"$@" > /dev/full', "convert", f"{LENET}-0001.params", "-", "--to", "safetensors")
+    assert code == 2
+    assert err.startswith("error: the output cannot be written\n")
+    assert "free some space" in err
+    assert "Traceback" not in err
+    assert "Exception" not in err
+
+
 def test_json_steers_no_terminal_either(tmp_path, capsys):
     name = "a\u202eb\x9b31m\x7f\U000e0001\u2028\u00e9"
     eg.save({name: np.zeros(1, "f4")}, tmp_path / "x.params")

@@ -241,14 +241,31 @@ class _StreamSink(Sink):
     """Standard output: what is written is gone, so there is nothing to commit."""
 
     def _write(self, pieces: Sequence[Any]) -> None:
-        try:
-            sys.stdout.buffer.write(joined(pieces))
-        except BrokenPipeError as error:
-            raise StoreError("the reader of the output has gone away", where="standard output") from error
+        with self._explained() as stream:
+            stream.write(joined(pieces))
 
     def settle(self) -> None:
         self.flush()
-        sys.stdout.buffer.flush()
+        with self._explained() as stream:
+            stream.flush()
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[Any]:
+        place = "standard output"
+        try:
+            # a command that was started without one says nothing, into os.devnull by its name
+            if sys.stdout is None or sys.stdout.closed or getattr(sys.stdout, "name", "") == os.devnull:
+                raise StoreError(f"{place} is closed", fix="give the name of a file, or open it")
+            yield sys.stdout.buffer
+        except BrokenPipeError as error:
+            fix = "let it read to the end, or write a file"
+            raise StoreError("the reader of the output has gone away", where=place, fix=fix) from error
+        except OSError as error:
+            if isinstance(error, StoreError):
+                raise
+            fix = _REMEDIES.get(error.errno or 0, "write a file").partition(";")[0]
+            found = error.strerror or error
+            raise StoreError("the output cannot be written", where=place, found=found, fix=fix) from error
 
 
 def joined(pieces: Sequence[Any]) -> Any:

@@ -257,6 +257,8 @@ class StreamSource(Source):
 
     def __init__(self, location: Location, stream: IO[bytes] | None = None) -> None:
         self.location = location
+        if stream is None and sys.stdin is None:
+            raise StoreError("standard input is closed", where=location.shown, fix="give a file, or open it")
         spool = tempfile.SpooledTemporaryFile(max_size=64 * 1024 * 1024)  # noqa: SIM115 - lives as long as the source
         incoming: IO[bytes] = stream or sys.stdin.buffer
         while block := incoming.read(1 << 20):
