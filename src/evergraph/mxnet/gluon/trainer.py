@@ -64,6 +64,7 @@ class Trainer:
         self._scale = self._optimizer.rescale_grad
         self._updaters = [opt.get_updater(self._optimizer) for _ in self._contexts]
         self._store = self._joined(kvstore, compression_params)
+        self._apart = list(self._params) if kvstore is not None and len(self._contexts) > 1 else []
 
     def _common_contexts(self) -> list[Any]:
         found: list[Any] = []
@@ -122,8 +123,21 @@ class Trainer:
         self.allreduce_grads()
         self.update(batch_size, ignore_stale_grad)
 
+    def _align(self) -> None:
+        """Give all devices the first one's values at the first step, as MXNet's stores do: statistics differ."""
+        waiting = []
+        for each in self._apart:
+            if each._data is None:
+                waiting.append(each)
+            elif each._stype == "default":
+                first, *others = each._read(each._data, list)
+                for other in others:
+                    first.copyto(other)
+        self._apart = waiting
+
     def allreduce_grads(self) -> None:
         """Sum the gradients over devices."""
+        self._align()
         for index, each in enumerate(self._params):
             if each.grad_req == "null":
                 continue
@@ -138,6 +152,7 @@ class Trainer:
 
     def update(self, batch_size: int, ignore_stale_grad: bool = False) -> None:
         """Update the parameters by gradients that are summed already; see `step`."""
+        self._align()
         self._optimizer.rescale_grad = self._scale / batch_size
         stale = [] if ignore_stale_grad else self._stale()
         if stale:
