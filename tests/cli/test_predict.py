@@ -132,6 +132,14 @@ def test_rejects_an_input_of_several_shapes(run, tmp_path):
     assert "(1, 1, 13, 13)" in err
 
 
+@pytest.mark.parametrize("net", ["lenet", "mlp"])
+def test_says_of_a_graph_alone_that_its_parameters_are_missing(net, run, tmp_path):
+    np.save(tmp_path / "x.npy", RECORDED["in:data"])
+    code, _, err = run(LENET.with_name(f"{net}-symbol.json"), "-i", tmp_path / "x.npy")
+    assert code == 2
+    assert "there are no parameters: give the prefix" in err
+
+
 def test_saves_no_outputs_of_several_shapes(run, tmp_path):
     nodes = (Node("null", "data"), Node("relu", "r", {}, ((0, 0, 0),)))
     eg.save(eg.Checkpoint({}, graph=Graph(nodes, ((1, 0, 0),))), tmp_path / "n-symbol.json")

@@ -1,6 +1,7 @@
 """`evergraph predict`: run a model on arrays or images."""
 
 import argparse
+import contextlib
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -52,7 +53,7 @@ def run(args: argparse.Namespace, out: Output) -> int:
         raise UsageError(
             "there is no graph to run", where=checkpoint.name, fix="give the prefix: both files belong to it"
         )
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as told, _explained(checkpoint):
         warnings.simplefilter("always")
         predict = predictor(
             checkpoint.graph, checkpoint, engine=args.engine, precision=args.precision, device=args.device
@@ -65,6 +66,17 @@ def run(args: argparse.Namespace, out: Output) -> int:
     if args.output:
         _save(args.output, predict.outputs, [outputs for _, outputs, _ in results], out)
     return 0
+
+
+@contextlib.contextmanager
+def _explained(checkpoint: Any) -> Iterator[None]:
+    """Say with what goes wrong for a graph without parameters that they were not given."""
+    try:
+        yield
+    except UsageError as error:
+        if not len(checkpoint) and not error.fix:
+            error.fix = "there are no parameters: give the prefix, to which the graph and its parameters belong"
+        raise
 
 
 def _count(least: int) -> Callable[[str], int]:
