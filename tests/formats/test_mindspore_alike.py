@@ -69,6 +69,13 @@ def test_rejects_two_layers_of_one_name(tmp_path, whole):
         opened(tmp_path, whole.replace(b"layer6", b"layer2"))
 
 
+@pytest.mark.parametrize("first", [0, 255])
+def test_rejects_a_file_that_begins_with_something_else(tmp_path, whole, first):
+    for data in (bytes((first,)), bytes((first,)) * 3000, bytes((first,)) + whole):
+        with pytest.raises(DamagedError):
+            opened(tmp_path, data)
+
+
 def test_names_that_are_no_text_come_back(tmp_path, whole):
     odd = whole.replace(b"layer6", b"lay\xff\xfe6")
     found = opened(tmp_path, odd)

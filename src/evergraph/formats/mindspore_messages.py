@@ -5,7 +5,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import TypeAlias
 
 from evergraph.errors import DamagedError, printable
 from evergraph.formats.protobuf import BYTES, KINDS, VARINT, Wire, decode_varint, signed, wrong_wire_type
@@ -72,6 +72,10 @@ _BODY = re.compile(
 )
 
 
+_Around: TypeAlias = tuple[bytes, int, bytes, DType, tuple[int, ...], int]
+"""A record's bytes before its name, the name's length, its bytes behind; and what they say: type, sizes, bytes."""
+
+
 # layers of one shape, and checkpoints of one network, spell the same sizes again and again
 _number = functools.lru_cache(1 << 12)(decode_varint)
 
@@ -84,17 +88,6 @@ def _form(text: bytes) -> tuple[DType, tuple[int, ...], int]:
     shape = tuple(decode_varint(s) for s in _SIZE.findall(sizes))
     # more dimensions than anything has: the walk by fields says so
     return kind, shape, math.prod(shape) * kind.itemsize if len(shape) <= MAX_DIMENSIONS else -1
-
-
-class _Before(NamedTuple):
-    """The last whole tensor's record: its bytes before its name, the name's length, its bytes behind; what they say."""
-
-    head: bytes
-    name: int
-    body: bytes
-    kind: DType
-    shape: tuple[int, ...]
-    nbytes: int
 
 
 class Proto:
@@ -173,7 +166,8 @@ class Reader:
         self.wire = Wire(source, limit)
         self.findings: list[str] = []
         self._unknown = False
-        self._before = _Before(b"", 0, b"", DTYPES["float32"], (), 0)
+        # the last whole tensor's; before the first, bytes that no window is long enough for
+        self._before: _Around = (bytes(WINDOW + 1), 0, b"", DTYPES["float32"], (), 0)
 
     def records(self) -> Iterator[Record]:
         """Every record in order; afterwards `findings` says what the schema does not have."""
@@ -196,14 +190,28 @@ class Reader:
             window: bytes of the file.
             at: where the record begins in them.
         """
-        before = self._before
-        begin = at + len(before.head)
-        name_end = begin + before.name
+        before, length, behind, kind, shape, nbytes = self._before
+        begin = at + len(before)
+        name_end = begin + length
         # layers are alike: with the same name's length, sizes and type, a record's bytes around its name are the same
-        if before.head and window.startswith(before.head, at) and window.startswith(before.body, name_end):
-            start = base + name_end + len(before.body)
-            if start + before.nbytes <= self.limit:
-                return self._found(base + at, window[begin:name_end], before, start)
+        if not window.startswith(before, at) or not window.startswith(behind, name_end):
+            found = self._form_at(window, at)
+            if found is None:
+                return None
+            self._before = before, length, behind, kind, shape, nbytes = found
+            begin = at + len(before)
+            name_end = begin + length
+        start = base + name_end + len(behind)
+        record = Record()
+        record.at, record.end = base + at, start + nbytes
+        if record.end > self.limit:
+            return None
+        record.tag = window[begin:name_end].decode("utf-8", "surrogateescape")
+        record.tensor = Tensor(kind, shape, Extent(self.source, start, nbytes))
+        return record
+
+    def _form_at(self, window: bytes, at: int) -> _Around | None:
+        """What stands around the name of the record at this place, if its lengths agree."""
         head = _HEAD.match(window, at)
         if head is None:
             return None
@@ -215,24 +223,10 @@ class Reader:
         tensor, form, content = body.groups()
         kind, shape, needed = _form(form)
         nbytes = _number(content)
-        start = base + body.end()
-        end = start + nbytes
-        if (
-            nbytes != needed
-            or end > self.limit
-            or base + head.end(1) + _number(head[1]) != end
-            or base + body.end(1) + _number(tensor) != end
-        ):
+        end = body.end() + nbytes
+        if nbytes != needed or head.end(1) + _number(head[1]) != end or body.end(1) + _number(tensor) != end:
             return None
-        self._before = _Before(head[0], name_end - begin, body[0], kind, shape, nbytes)
-        return self._found(base + at, window[begin:name_end], self._before, start)
-
-    def _found(self, at: int, name: bytes, form: "_Before", start: int) -> Record:
-        record = Record()
-        record.at, record.end = at, start + form.nbytes
-        record.tag = name.decode("utf-8", "surrogateescape")
-        record.tensor = Tensor(form.kind, form.shape, Extent(self.source, start, form.nbytes))
-        return record
+        return head[0], name_end - begin, body[0], kind, shape, nbytes
 
     def walk(self, at: int, index: int) -> Record:
         """The record at a byte, field by field.
