@@ -1,4 +1,4 @@
-"""Training: Module.fit beside loops written by hand in PyTorch, and beside MXNet. Medians of interleaved epochs.
+"""Training: Module.fit and gluon beside loops in PyTorch, and beside MXNet. Medians of interleaved epochs.
 
 python -m benchmarks.training [--only NAME... [--merge]] [--threads N...] [--turns N] [--busy] [--write]
 
@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.peers import Peer, machine, python_of, write_section
-from benchmarks.training_networks import BATCHES, NETWORKS
+from benchmarks.training_networks import BATCHES, GLUON, NETWORKS
 
 ROOT = Path(__file__).parents[1]
 # batches of an epoch, so that it takes most of a second
@@ -25,8 +25,11 @@ TITLES = {
     "resnet20": "ResNet-20, 32x32, batch 32",
     "lstm": "LSTM language model, batch 32",
     "mlp": "wide MLP, batch 128",
+    "gluon-lenet": "LeNet by gluon, batch 64",
+    "gluon-resnet20": "ResNet-20 by gluon, 32x32, batch 32",
 }
-PARTS = [*NETWORKS, "records", "saving"]
+GLUONS = [f"gluon-{name}" for name in GLUON]
+PARTS = [*NETWORKS, *GLUONS, "records", "saving"]
 OURS, TORCH, LAST, MXNET = "evergraph", "PyTorch", "PyTorch, channels last", "MXNet 1.9.1"
 BEGIN = f"""
 import logging, sys, time, warnings
@@ -41,7 +44,8 @@ def timed(run):
 """
 MODULE = (
     BEGIN
-    + "import {package} as mx\nfrom benchmarks.training_networks import Trainer\nrun = Trainer(mx, {name!r}, {batches})"
+    + "import {package} as mx\nfrom benchmarks.training_networks import {trainer}\n"
+    + "run = {trainer}(mx, {name!r}, {batches})"
 )
 LOOP = (
     BEGIN
@@ -56,7 +60,8 @@ with open("/proc/self/status") as status:
 
 def programs(name, threads, batches, clock):
     """For each peer its Python, its environment and what it begins with."""
-    told = {"name": name, "batches": batches, "clock": clock, "threads": threads}
+    trainer, name = "GluonTrainer" if name in GLUONS else "Trainer", name.removeprefix("gluon-")
+    told = {"name": name, "batches": batches, "clock": clock, "threads": threads, "trainer": trainer}
     found = {OURS: (sys.executable, {}, MODULE.format(package="evergraph.mxnet", **told))}
     found[TORCH] = (sys.executable, {}, LOOP.format(last=False, **told))
     if name in ("lenet", "resnet20"):
@@ -69,8 +74,8 @@ def programs(name, threads, batches, clock):
 def throughput(name, threads, turns, busy):
     """Images or sentences in a second of each peer, and its peak memory in MB."""
     clock = "process_time" if busy and threads == 1 else "perf_counter"
-    peers, taken = {}, {}
-    for peer, (python, env, code) in programs(name, threads, EPOCH[name], clock).items():
+    peers, taken, batches = {}, {}, EPOCH[name.removeprefix("gluon-")]
+    for peer, (python, env, code) in programs(name, threads, batches, clock).items():
         peers[peer], taken[peer] = Peer(python, threads, **env), []
         peers[peer](code)
     for turn in range(turns + 2):
@@ -78,7 +83,7 @@ def throughput(name, threads, turns, busy):
             seconds = process("answer = timed(run.fit)")[1]
             if turn > 1:  # MXNet chooses its kernels in the first epoch, and memory grows
                 taken[peer].append(seconds)
-    number = EPOCH[name] * BATCHES[name]
+    number = batches * BATCHES[name.removeprefix("gluon-")]
     count = min if busy else statistics.median
     speed = {peer: number / count(each) for peer, each in taken.items()}
     peaks = {}
@@ -193,7 +198,7 @@ def saving(folder, pairs, quick, busy):
 
 def rows_of(results):
     """The networks that were measured, each with its number of threads, in the order of the table."""
-    return [f"{name}/{threads}" for name in NETWORKS for threads in (1, 2) if f"{name}/{threads}" in results]
+    return [f"{name}/{threads}" for name in TITLES for threads in (1, 2) if f"{name}/{threads}" in results]
 
 
 def best_of(speed):
@@ -246,11 +251,12 @@ def memories(results):
 
 
 METHOD = """
-Each row is one epoch of `Module.fit`, with its iterator and its metric, against an epoch of the loop that one writes by
-hand in PyTorch for the same network, without any metric: loss, backward pass, `torch.optim.SGD(foreach=True)`. The loop
-is measured in both memory formats and the faster one is shown. Every peer has a process of its own; epochs of about a
-second alternate between them, and medians are compared. Convolutions train channels last by themselves; updates are
-made in the weights' own memory, and activations and sums reuse memory that no gradient looks at.
+Each row is one epoch of `Module.fit`, with its iterator and its metric, or of a hybridized block with gluon's loss and
+trainer ("by gluon"), against an epoch of the loop that one writes by hand in PyTorch for the same network, without any
+metric: loss, backward pass, `torch.optim.SGD(foreach=True)`. The loop is measured in both memory formats and the faster
+one is shown. Every peer has a process of its own; epochs of about a second alternate between them, and medians are
+compared. Convolutions train channels last by themselves; updates are made in the weights' own memory, in one pass, and
+activations and sums reuse memory that no gradient looks at.
 """
 
 
@@ -309,7 +315,7 @@ def main():
         kept.write_text(json.dumps(results))
         print(key, json.dumps(found), flush=True)
 
-    for name in (n for n in NETWORKS if n in args.only):
+    for name in (n for n in TITLES if n in args.only):
         for threads in args.threads:
             note(f"{name}/{threads}", throughput(name, threads, turns, args.busy))
     note("bare", bare_memory())

@@ -125,6 +125,71 @@ class Trainer(object):  # noqa: UP004 - Python 2's form does no harm
         self.mx.nd.waitall()
 
 
+def _gluon_lenet(nn, _):
+    net = nn.HybridSequential()
+    for filters in (20, 50):
+        net.add(nn.Conv2D(filters, 5, activation="tanh"), nn.MaxPool2D(2, 2))
+    net.add(nn.Flatten(), nn.Dense(500, activation="tanh"), nn.Dense(CLASSES))
+    return net
+
+
+def _gluon_resnet20(nn, block):
+    class Unit(block):
+        def __init__(self, into, filters, stride):
+            super(Unit, self).__init__()  # noqa: UP008
+            with self.name_scope():
+                self.body = nn.HybridSequential()
+                self.short = None if into == filters else nn.HybridSequential()
+            _add_normalised(nn, self.body, filters, 3, stride)
+            self.body.add(nn.Activation("relu"))
+            _add_normalised(nn, self.body, filters, 3, 1)
+            if self.short is not None:
+                _add_normalised(nn, self.short, filters, 1, stride)
+
+        def hybrid_forward(self, F, x):  # noqa: N803
+            return F.Activation(self.body(x) + (x if self.short is None else self.short(x)), act_type="relu")
+
+    net = nn.HybridSequential()
+    _add_normalised(nn, net, 16, 3, 1)
+    net.add(nn.Activation("relu"))
+    widths = [16] * 4 + [32] * 3 + [64] * 3
+    for into, filters in zip(widths, widths[1:]):  # noqa: B905, RUF007 - Python 3.6
+        net.add(Unit(into, filters, 1 if into == filters else 2))
+    net.add(nn.GlobalAvgPool2D(), nn.Flatten(), nn.Dense(CLASSES))
+    return net
+
+
+def _add_normalised(nn, net, filters, kernel, stride):
+    net.add(nn.Conv2D(filters, kernel, stride, kernel // 2, use_bias=False), nn.BatchNorm(epsilon=1e-5))
+
+
+GLUON = {"lenet": _gluon_lenet, "resnet20": _gluon_resnet20}
+
+
+class GluonTrainer(object):  # noqa: UP004
+    """A hybridized block, gluon's loss and trainer, an epoch at a time."""
+
+    def __init__(self, mx, name, batches):
+        data, label = samples(name, batches)
+        self.data, self.label, self.size, self.mx = mx.nd.array(data), mx.nd.array(label), BATCHES[name], mx
+        self.net = GLUON[name](mx.gluon.nn, mx.gluon.HybridBlock)
+        self.net.initialize(mx.init.Xavier())
+        self.net.hybridize(static_alloc=True, static_shape=True)
+        self.loss = mx.gluon.loss.SoftmaxCrossEntropyLoss()
+        settings = {"learning_rate": RATES[name], "momentum": 0.9}
+        self.trainer = mx.gluon.Trainer(self.net.collect_params(), "sgd", settings)
+
+    def fit(self):
+        """One epoch."""
+        for start in range(0, len(self.data), self.size):
+            x, y = self.data[start : start + self.size], self.label[start : start + self.size]
+            with self.mx.autograd.record():
+                loss = self.loss(self.net(x), y)
+            loss.backward()
+            self.trainer.step(self.size)
+        self.mx.nd.waitall()
+
+
 class _Quiet(object):  # noqa: UP004
     def info(self, *args):
         """Nothing."""
