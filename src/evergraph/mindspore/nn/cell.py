@@ -186,11 +186,14 @@ class Cell(torch.nn.Module):
             changed = hook(self, inputs)
             if changed is not None:
                 inputs = changed if isinstance(changed, tuple) else (changed,)
-        own["_casts"] = None if self._keeps_parameters else kind
-        try:
+        if kind is None or self._keeps_parameters:
             output = self._computed(inputs, named)
-        finally:
-            own["_casts"] = None
+        else:
+            own["_casts"] = kind
+            try:
+                output = self._computed(inputs, named)
+            finally:
+                own["_casts"] = None
         for hook in own["_hooks_after"]:
             changed = hook(self, inputs, output)
             output = output if changed is None else changed
@@ -199,7 +202,7 @@ class Cell(torch.nn.Module):
     def _computed(self, inputs: tuple[Any, ...], named: dict[str, Any]) -> Any:
         """What `construct` gives, with the cell's own gradients and hooks where gradients are asked for."""
         own = self.__dict__
-        if _state.recording and not named and hasattr(self, "bprop"):
+        if _state.recording and not named and hasattr(type(self), "bprop"):
             return with_bprop(self, inputs)
         if _state.recording and not named and (own["_hooks_of_inputs"] or own["_hooks_of_outputs"]):
             return hooked(self, inputs, own["_hooks_of_outputs"], own["_hooks_of_inputs"])
