@@ -49,12 +49,14 @@ def _class_gradient(out: Any, label: Any, p: Any) -> Any:
     """Gradient of the cross entropy in out (samples, classes, positions), for labels (samples, positions)."""
     # classes outside of the range, such as an ignored label, have no place of their own
     chosen = label.long().unsqueeze(1)
-    inside = (chosen >= 0) & (chosen < out.shape[1])
+    place = chosen.clamp(0, out.shape[1] - 1)
     alpha = 0.0 if p.multi_output else p.smooth_alpha
     spread = alpha / max(out.shape[1] - 1, 1)
+    change = (place != chosen).to(out.dtype).sub_(1)
+    if alpha:
+        change.mul_(1 - alpha - spread)
     grad = out - spread if alpha else out.clone()
-    change = torch.where(inside, 1 - alpha - spread, 0.0).to(out.dtype)
-    grad.scatter_add_(1, chosen.clamp(0, out.shape[1] - 1), -change)
+    grad.scatter_add_(1, place, change)
     if p.use_ignore:
         grad = grad.masked_fill(label.long().unsqueeze(1) == int(p.ignore_label), 0)
     return grad
@@ -76,7 +78,8 @@ def _softmax_output_gradient(saved: Any, _: Any) -> tuple[Any, ...]:
     scale = _loss_scale(label, groups, p)
     # with more axes than two and neither option, MXNet asks for a label for each position of all axes but the last,
     # counts them all, and reads the first ones, one for each sample
-    label = label.flatten()[: groups.shape[0] * groups.shape[2]].reshape(groups.shape[0], groups.shape[2])
+    size = groups.shape[0] * groups.shape[2]
+    label = (label if label.numel() == size else label.flatten()[:size]).reshape(groups.shape[0], groups.shape[2])
     return _weighted(_class_gradient(groups, label, p), scale, out, p.out_grad), None, None
 
 
