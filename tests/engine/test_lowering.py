@@ -330,6 +330,17 @@ def test_activations_overwrite_only_what_nobody_else_reads():
     assert report["overwriting"] == ["a", "c", "y"]
 
 
+@pytest.mark.parametrize("kernel", [(1, 1), (3, 1)], ids=["one pixel", "one column"])
+def test_dilated_kernels_of_one_pixel_are_fused(kernel):
+    # PyTorch 2.13 with oneDNN ends by a segmentation fault where such a dilation is left to it
+    options = {"kernel": kernel, "dilate": (1, 2), "pad": (2, 2), "stride": (1, 3), "num_filter": 4}
+    graph = chain(("Convolution", "conv", "data weight bias", options), ("relu", "act", "conv"))
+    shapes = {"data": (1, 1, 14, 1), "weight": (4, 1, *kernel), "bias": (4,)}
+    program, report = check(graph, shapes)
+    assert report["layers"] == ["act"]
+    assert kinds(program) == ["convolution"]
+
+
 def test_without_the_private_operators_the_same_runs_as_plain_calls(monkeypatch):
     monkeypatch.setattr(fusion.onednn, "convolving", lambda: None)
     graph = chain(

@@ -15,6 +15,7 @@ from evergraph.engine.lowering import onednn
 from evergraph.engine.lowering.activations import SUMS, Activation, activation_of
 from evergraph.engine.lowering.rewriting import Uses, constant, engine_step
 from evergraph.engine.program import NOTHING, Program, Step
+from evergraph.ops.families.nn.convolution import dilates_of
 
 __all__ = ["fuse_layers"]
 
@@ -100,7 +101,7 @@ def _convolution(program: Program, step: Step) -> Layer | None:
     private = onednn.convolving()
     if private is None:
         return None
-    options = (list(p.pad or (0, 0)), list(p.stride or (1, 1)), list(p.dilate or (1, 1)), p.num_group)
+    options = (list(p.pad or (0, 0)), list(p.stride or (1, 1)), list(dilates_of(p.kernel, p.dilate)), p.num_group)
     packed = private.reorder(weight.detach(), *options, list(shape))
 
     def call(act: Activation | None, summed: bool, overwrite: bool) -> Callable[..., Any]:

@@ -11,7 +11,7 @@ from evergraph.ops.rules import Dims, unify, window_size
 from evergraph.ops.schema import Params
 from evergraph.ops.types import NonNegative, NonNegativeLong, PositiveUnsigned, Shape
 
-__all__ = ["Convolution", "Deconvolution"]
+__all__ = ["Convolution", "Deconvolution", "dilates_of"]
 
 _TUNE = Literal[None, "fastest", "limited_workspace", "off"]
 _LAYOUT = Literal[None, "NCDHW", "NCHW", "NCW", "NDHWC", "NHWC"]
@@ -78,14 +78,14 @@ def convolve(
 ) -> Any:
     """Cross-correlation with MXNet's parameters, empty ones meaning their defaults."""
     rank = len(kernel)
-    steps, pads, dilates = spread(stride, rank, 1), spread(pad, rank, 0), _dilates(kernel, dilate)
+    steps, pads, dilates = spread(stride, rank, 1), spread(pad, rank, 0), dilates_of(kernel, dilate)
     data, weight = first(data, layout), first(weight, layout)
     if _skips_pixels(kernel, steps, pads) and _overruns(data):
         data, steps = data[(..., *(slice(None, None, s) for s in steps))], (1,) * rank
     return last(torch.convolution(data, weight, bias, steps, pads, dilates, False, (0,) * rank, groups), layout)
 
 
-def _dilates(kernel: tuple[int, ...], dilate: tuple[int, ...]) -> tuple[int, ...]:
+def dilates_of(kernel: tuple[int, ...], dilate: tuple[int, ...]) -> tuple[int, ...]:
     """The distance between the pixels of a kernel along each axis, 1 where it has one pixel only.
 
     Images channels last, one pixel wide, under a kernel dilated along an axis on which it has one pixel: PyTorch 2.13
@@ -137,7 +137,7 @@ def _convolve_quickly(p: Any, recorded: bool, data: Any, weight: Any, bias: Any 
     if data.dim() != rank + 2 or p.layout in CHANNELS_LAST:
         return None
     compute, groups, none = torch.convolution, p.num_group, (0,) * rank
-    steps, pads, dilates = spread(p.stride, rank, 1), spread(p.pad, rank, 0), _dilates(p.kernel, p.dilate)
+    steps, pads, dilates = spread(p.stride, rank, 1), spread(p.pad, rank, 0), dilates_of(p.kernel, p.dilate)
     if _skips_pixels(p.kernel, steps, pads):
         return None
     filters, window, usual = p.num_filter, tuple(p.kernel), weight.shape
@@ -253,7 +253,7 @@ def Deconvolution(
     p = Params(kernel=kernel, stride=stride, dilate=dilate, pad=pad, adj=adj, target_shape=target_shape)
     data, weight = _channels_first(first(data, layout)), _channels_first(first(weight, layout))
     pads, adj = _borders(p, data.shape[2:])
-    steps, dilates = spread(stride, rank, 1), _dilates(kernel, dilate)
+    steps, dilates = spread(stride, rank, 1), dilates_of(kernel, dilate)
     return last(torch.convolution(data, weight, bias, steps, pads, dilates, True, adj, num_group), layout)
 
 
