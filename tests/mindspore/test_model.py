@@ -62,6 +62,16 @@ def test_refuses_a_dataset_of_another_model():
         model().train(1, rows)
 
 
+def test_refuses_what_is_no_dataset():
+    net = nn.Dense(1, 1)
+    with pytest.raises(UsageError, match="takes a dataset"):
+        Model(net, nn.MSELoss(), nn.SGD(net.trainable_params(), 0.1)).train(1, None)
+    with pytest.raises(UsageError, match="takes a dataset"):
+        Model(net, nn.MSELoss(), metrics={"mse"}).eval([1, 2])
+    with pytest.raises(UsageError, match="no metrics"):
+        Model(net).eval(None)
+
+
 @pytest.mark.parametrize(("times", "kind"), [(1.5, TypeError), (-1, ValueError)])
 def test_loss_monitor_rejects(times, kind):
     with pytest.raises(kind):

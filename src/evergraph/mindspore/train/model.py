@@ -144,6 +144,7 @@ class Model:
     ) -> None:
         if not isinstance(epoch, int) or epoch <= 0 or not 0 <= first < epoch:
             raise UsageError("epoch is at least 1, initial_epoch below it", found=printable((epoch, first)))
+        _check_dataset(data)
         _belongs(data, self)
         network = self._train_network
         steps = data.get_dataset_size()
@@ -198,8 +199,10 @@ class Model:
         """The metrics over a dataset.
 
         Raises:
-            UsageError: the Model has no metrics.
+            UsageError: the Model has no metrics, or it is no dataset.
         """
+        self._needs_metrics()
+        _check_dataset(valid_dataset)
         listed = _listed(callbacks)
         told = self._told("eval", self._eval_network, 1, valid_dataset.get_dataset_size(), dataset_sink_mode, listed)
         told.valid_dataset, told.cur_step_num, told.cur_epoch_num = valid_dataset, 0, 1
@@ -216,10 +219,18 @@ class Model:
         told.eval_results = metrics | {"eval_loss": loss.eval()}
         told.update(kept)
 
-    def _evaluated(self, data: Any, callbacks: list[Any], told: Parameters, last: Any = None) -> dict[str, Any]:
+    def _needs_metrics(self) -> Any:
+        """What evaluates.
+
+        Raises:
+            UsageError: the Model has no metrics.
+        """
         if not self._metrics or self._eval_network is None:
             raise UsageError("the Model has no metrics", fix="Model(network, loss_fn=..., metrics={'Accuracy'})")
-        network, context = self._eval_network, RunContext(told)
+        return self._eval_network
+
+    def _evaluated(self, data: Any, callbacks: list[Any], told: Parameters, last: Any = None) -> dict[str, Any]:
+        network, context = self._needs_metrics(), RunContext(told)
         for metric in self._metrics.values():
             metric.clear()
         was = [(cell, cell.training) for _, cell in network.cells_and_names()]
@@ -265,6 +276,16 @@ class Model:
 
     def build(self, *_: Any, **__: Any) -> None:
         """Nothing: networks run as they are written."""
+
+
+def _check_dataset(data: Any) -> None:
+    """Refuse what is no dataset.
+
+    Raises:
+        UsageError: it gives no rows.
+    """
+    if not hasattr(data, "create_tuple_iterator"):
+        raise UsageError("a Model takes a dataset", found=printable(type(data).__name__))
 
 
 def _check_level(name: str, level: Any, known: tuple[str, ...]) -> None:
