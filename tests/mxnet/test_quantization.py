@@ -147,6 +147,15 @@ def test_computes_nearly_the_same_with_eight_bits():
     assert (got.argmax(1) == wanted.argmax(1)).mean() >= 0.75
 
 
+def test_takes_the_name_for_fused_layers_too():
+    symbol = networks()["plain"]
+    arguments, states, _ = recorded_values("plain")
+    found, values, _ = quantization.quantize_model_mkldnn(symbol, arguments, states, calib_mode="none")
+    wanted, others, _ = quantization.quantize_model(symbol, arguments, states, calib_mode="none")
+    assert found.tojson() == wanted.tojson()
+    assert values.keys() == others.keys()
+
+
 def test_quantizes_gluon_networks():
     net = mx.gluon.nn.HybridSequential(prefix="n_")
     with net.name_scope():

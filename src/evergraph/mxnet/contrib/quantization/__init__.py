@@ -26,7 +26,15 @@ from evergraph.mxnet.contrib.quantization.graphs import calibrated, quantized
 from evergraph.mxnet.symbol.nodes import adopt
 from evergraph.mxnet.symbol.symbol import Symbol
 
-__all__ = ["calib_graph", "combine_histogram", "quantize_graph", "quantize_model", "quantize_net", "quantize_net_v2"]
+__all__ = [
+    "calib_graph",
+    "combine_histogram",
+    "quantize_graph",
+    "quantize_model",
+    "quantize_model_mkldnn",
+    "quantize_net",
+    "quantize_net_v2",
+]
 
 _KINDS = ("int8", "uint8", "auto")
 _MODES = ("full", "smart")
@@ -234,6 +242,15 @@ def quantize_model(
     if logger is not None:
         logger.info("Collected statistics from %d samples", count)
     return calib_graph(found, values, states, collector, calib_mode, quantized_dtype, logger)
+
+
+def quantize_model_mkldnn(sym: Symbol, arg_params: Any, aux_params: Any, *args: Any, **kwargs: Any) -> Any:
+    """`quantize_model`: no layers are fused before they are quantized.
+
+    Raises:
+        UsageError: as `quantize_model`.
+    """
+    return quantize_model(sym, arg_params, aux_params, *args, **kwargs)
 
 
 def quantize_net_v2(
