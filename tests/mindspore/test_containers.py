@@ -5,6 +5,7 @@ from collections import OrderedDict
 import pytest
 
 import evergraph.mindspore as ms
+from evergraph.errors import UsageError
 from evergraph.mindspore import Parameter, Tensor, nn, ops
 
 
@@ -101,3 +102,9 @@ PRINTED = {
 @pytest.mark.parametrize("text", PRINTED)
 def test_cells_print_as_mindspores(text):
     assert repr(eval(text)) == PRINTED[text]
+
+
+@pytest.mark.parametrize("text", ["nn.Dense(3, 0)", "nn.Dense('a', 3)", "nn.MaxPool2d(0)", "nn.AvgPool1d(2, 0)"])
+def test_refuses_sizes_that_are_none(text):
+    with pytest.raises(UsageError):
+        eval(text)

@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -38,6 +39,10 @@ class Dense(Cell):
         dtype: Any = mstype.float32,
     ) -> None:
         super().__init__()
+        if any(not isinstance(n, (int, np.integer)) or n < 1 for n in (in_channels, out_channels)):
+            raise UsageError(
+                "channels are whole numbers above 0", where="Dense", found=printable((in_channels, out_channels))
+            )
         self.in_channels, self.out_channels, self.has_bias = in_channels, out_channels, has_bias
         start = HeUniform(math.sqrt(5)) if weight_init is None else weight_init
         self.weight = Parameter(initializer(start, (out_channels, in_channels), dtype), name="weight")

@@ -38,6 +38,10 @@ class _Pool(Cell):
         self.padding, self.ceil_mode = padding, ceil_mode
         self._window = each(kernel_size, self._dims, "kernel_size")
         self._steps = each(stride, self._dims, "stride")
+        if min(*self._window, *self._steps) < 1:
+            raise UsageError(
+                "windows and steps are at least 1", where=type(self).__name__, found=printable((kernel_size, stride))
+            )
         self._sides = each(padding, self._dims, "padding") if self.pad_mode == "PAD" else (0,) * self._dims
 
     def _same(self, data: torch.Tensor, fill: float) -> torch.Tensor:
