@@ -122,3 +122,12 @@ def test_moving_leaders_stand_a_rate_of_0():
     recorded = [[np.nan] * 2, [np.inf] * 2, [0.20005, 1.20105], [-np.inf] * 2]
     for array, wanted in zip([found, *arrays[2:]], recorded, strict=True):
         np.testing.assert_allclose(array.asnumpy(), wanted, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("momentum", "expected"), [(0.0, (0.95, 0.9025)), (0.9, (0.95, 0.8575))])
+def test_decays_weights_where_gradients_are_scaled_away(momentum, expected):
+    sgd = mx.optimizer.create("sgd", learning_rate=0.5, wd=0.1, momentum=momentum, rescale_grad=0.0)
+    update, weight = mx.optimizer.get_updater(sgd), mx.nd.ones((3,))
+    for value in expected:  # state = momentum * state - 0.5 * 0.1 * weight
+        update(0, mx.nd.ones((3,)), weight)
+        assert np.allclose(weight.asnumpy(), value, rtol=1e-6)
