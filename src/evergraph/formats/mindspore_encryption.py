@@ -241,8 +241,9 @@ class DecryptedSource(Source):
         lengths = (self._nonce, *(n for n in NONCES if n != self._nonce)) if self._cipher.mode.authenticated else (IV,)
         for length in lengths if block.at == 0 else lengths[:1]:
             decryptor = self._cipher.decryptor(block.iv[:length], block.tag)
-            # what OpenSSL may write beyond the input is one cipher block
-            plain = room(block.length + CIPHER_BLOCK)
+            # what OpenSSL may write beyond the input is one cipher block; in small pages: a machine that lends its idle
+            # memory to others takes three times as long to find so many large ones again
+            plain = memoryview(bytearray(block.length + CIPHER_BLOCK))
             done = 0
             for part in Extent(self.source, block.cipher, block.length).chunks():
                 done += decryptor.update_into(part, plain[done:])
