@@ -2,7 +2,7 @@
 
 python -m benchmarks.training [--only NAME... [--merge]] [--threads N...] [--turns N] [--busy] [--write]
 
-EVERGRAPH_BENCH_MXNET names the Python of MXNet 1.9.1. The whole takes five minutes; `--only` measures some parts, and
+EVERGRAPH_BENCH_MXNET names the Python of MXNet 1.9.1. The whole takes eight minutes; `--only` measures some parts, and
 with `--merge` beside what the folder holds of others. With `--busy`, for machines on which others work, the fastest
 epoch counts, and of one thread its processor time.
 """
