@@ -72,12 +72,19 @@ def holds(kind: type) -> Callable[[_Class], _Class]:
     return decorate
 
 
-def wrap(value: Any, ctx: Context) -> Any:
-    """An array over a value; its history, if it has one, goes with it."""
+def wrap(value: Any, ctx: Context, kind: Any = None) -> Any:
+    """An array over a value; its history, if it has one, goes with it.
+
+    Args:
+        value: a tensor, or a sparse value.
+        ctx: the device.
+        kind: the class of a dense array; NDArray where it is not given.
+    """
     if isinstance(value, torch.Tensor):
+        dense = kind or _CLASSES[torch.Tensor]
         if not value.requires_grad:
-            return _CLASSES[torch.Tensor](value, ctx)
-        found = _CLASSES[torch.Tensor](value.data, ctx)
+            return dense(value, ctx)
+        found = dense(value.data, ctx)
     elif not value.data.requires_grad:
         return _CLASSES[type(value)](value, ctx)
     else:

@@ -17,7 +17,7 @@ __all__ = ["Caller", "function", "read_context"]
 _MOST_KEPT = 2048
 # a cache tells 0.0 and -0.0 not apart
 _SIGNED = frozenset(("scalar", "value", "fill_value", "val"))
-_FUNCTIONS: dict[str, Callable[..., Any]] = {}
+_FUNCTIONS: dict[Any, Callable[..., Any]] = {}
 
 
 class Caller:
@@ -25,10 +25,11 @@ class Caller:
 
     Args:
         op: the operator.
+        kind: the one class of arrays that it takes and gives; any class where it is not given.
     """
 
-    def __init__(self, op: Operator) -> None:
-        self.op = op
+    def __init__(self, op: Operator, kind: Any = None) -> None:
+        self.op, self.kind = op, kind
         self.inputs = [i.name for i in op.inputs]
         self.parameters = [n for n, _ in op.arguments if n in op.parameters and n != op.count]
         self.makes = "ctx" in op.parameters and not op.inputs
@@ -45,7 +46,7 @@ class Caller:
             given["ctx"] = str(ctx)
         params = self.convert(given)
         self.op.check_parameter_shapes(params, [x._data.shape for x in inputs])
-        return invoke(self.op, inputs, params, out, ctx)
+        return invoke(self.op, inputs, params, out, ctx, self.kind)
 
     def keeps(self, given: Mapping[str, Any]) -> bool:
         """Whether what was found out about these parameters holds for equal ones: 0.0 and -0.0 are equal too."""
@@ -103,6 +104,12 @@ class Caller:
                 found=f"{type(value).__name__}",
                 fix="make one: mx.nd.array(value)",
             )
+        if self.kind is not None and not isinstance(value, self.kind):
+            raise InputTypeError(
+                f"input {name} of operator {self.op.name} must be an MXNet NumPy ndarray",
+                found="a legacy ndarray",
+                fix="call as_np_ndarray() on it",
+            )
         return value
 
     def convert(self, given: Mapping[str, Any]) -> Params:
@@ -129,21 +136,27 @@ class Caller:
 _REQUIRED = get("_full").parameters["value"].default
 
 
-def function(name: str) -> Callable[..., Any]:
+def function(name: str, kind: Any = None) -> Callable[..., Any]:
     """The function of an operator, by its name or an alias.
+
+    Args:
+        name: the operator.
+        kind: the class of arrays that the function takes and gives; where it is not given it takes all, and gives
+            arrays of its first one's class.
 
     Raises:
         OperatorError: there is no such operator.
     """
-    found = _FUNCTIONS.get(name)
+    key = name if kind is None else (name, kind)
+    found = _FUNCTIONS.get(key)
     if found is None:
-        found = _FUNCTIONS[name] = _make(get(name), name)
+        found = _FUNCTIONS[key] = _make(get(name), name, kind)
     return found
 
 
-def _make(op: Operator, called: str) -> Callable[..., Any]:
+def _make(op: Operator, called: str, kind: Any) -> Callable[..., Any]:
     """The function: a short way for dense arrays, the caller for everything else."""
-    caller = Caller(op)
+    caller = Caller(op, kind)
     if op.wants_subgraphs or op.open_ended:
         made = _long_way(caller)
     elif not op.inputs and op.variadic is None:

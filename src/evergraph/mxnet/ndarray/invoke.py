@@ -19,7 +19,14 @@ from evergraph.tensors import dtype as element_type
 __all__ = ["explained", "invoke", "linked", "own", "require_unrecorded", "type_name", "write"]
 
 
-def invoke(op: Operator, inputs: Sequence[Array], params: Params, out: Any = None, ctx: Context | None = None) -> Any:
+def invoke(
+    op: Operator,
+    inputs: Sequence[Array],
+    params: Params,
+    out: Any = None,
+    ctx: Context | None = None,
+    kind: Any = None,
+) -> Any:
     """Run an operator on arrays.
 
     Args:
@@ -28,6 +35,7 @@ def invoke(op: Operator, inputs: Sequence[Array], params: Params, out: Any = Non
         params: its parameters.
         out: array or arrays that take the result.
         ctx: device of the result where there are no inputs.
+        kind: class of dense results; that of the first input where it is not given.
 
     Returns:
         An array, or a list of them where the operator has several visible outputs.
@@ -53,7 +61,9 @@ def invoke(op: Operator, inputs: Sequence[Array], params: Params, out: Any = Non
         results = [linked(r, values) for r in results]
     if out is not None:
         return write(op, out, results)
-    arrays = [wrap(own(r, values), device) for r in results]
+    if kind is None and inputs and inputs[0].stype == "default":
+        kind = inputs[0].__class__
+    arrays = [wrap(own(r, values), device, kind) for r in results]
     return arrays[0] if len(arrays) == 1 and not isinstance(found, list) else arrays
 
 

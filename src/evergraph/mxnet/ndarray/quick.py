@@ -83,12 +83,12 @@ def _keep(
         plans[key] = plan
 
 
-def _several(found: Any, visible: int, values: Sequence[Any], ctx: Any, tracked: bool) -> Any:
+def _several(found: Any, visible: int, values: Sequence[Any], ctx: Any, tracked: bool, dense: Any) -> Any:
     """The arrays of a body with several results."""
     results = list(found)[:visible] if isinstance(found, (tuple, list)) else [found]
     if tracked:
         results = [linked(r, values) for r in results]
-    arrays = [wrap(own(r, values), ctx) for r in results]
+    arrays = [wrap(own(r, values), ctx, dense) for r in results]
     return arrays[0] if len(arrays) == 1 and not isinstance(found, list) else arrays
 
 
@@ -110,7 +110,7 @@ def _planned_without(caller: "Caller", args: tuple[Any, ...], kwargs: dict[str, 
 
 def planned_none(caller: "Caller") -> Callable[..., Any]:
     """The function of an operator without inputs."""
-    dense: Any = _CLASSES[torch.Tensor]
+    dense: Any = caller.kind or _CLASSES[torch.Tensor]
     state = STATE
     plans: dict[Any, Any] = {}
     last: Any = None, None, None, None  # looked at first; see `inlined`
@@ -151,7 +151,7 @@ def planned_none(caller: "Caller") -> Callable[..., Any]:
 def planned_fixed(caller: "Caller") -> Callable[..., Any]:
     """The function of an operator with a fixed number of inputs."""
     plans: dict[Any, Plan] = {}
-    dense: Any = _CLASSES[torch.Tensor]
+    dense: Any = caller.kind or _CLASSES[torch.Tensor]
     names = tuple(i.name for i in caller.op.inputs)
 
     def first(arrays: Any, args: Any, kwargs: Any, out: Any, key: Any) -> Any:
@@ -165,7 +165,7 @@ def planned_fixed(caller: "Caller") -> Callable[..., Any]:
         plans,
         planned_many(caller),
         first,
-        partial(_finished, caller.op),
+        partial(_finished, caller.op, dense),
         _unshared,
         _unseen,
         _LEFT_TO_THE_LONG_WAY,
@@ -179,7 +179,7 @@ def planned_fixed(caller: "Caller") -> Callable[..., Any]:
 
 def planned_many(caller: "Caller") -> Callable[..., Any]:
     """The function of an operator with any inputs, the arrays first among the arguments."""
-    dense: Any = _CLASSES[torch.Tensor]
+    dense: Any = caller.kind or _CLASSES[torch.Tensor]
     new, state, tensor = dense.__new__, STATE, torch.Tensor
     plans: dict[Any, Plan] = {}
     variadic, wants_run = caller.op.variadic is not None, caller.op.wants_run
@@ -217,7 +217,7 @@ def planned_many(caller: "Caller") -> Callable[..., Any]:
         except _LEFT_TO_THE_LONG_WAY:
             return first(args, kwargs, out, full, count)
         if out is not None or visible or found.__class__ is not tensor:
-            return _finished(caller.op, out, found, visible, values, ctx, tracked)
+            return _finished(caller.op, dense, out, found, visible, values, ctx, tracked)
         if not fresh:
             found = _unshared(found, values)
         elif not found.is_contiguous():
@@ -261,10 +261,12 @@ def _unshared(found: Any, values: Sequence[Any]) -> Any:
     return found
 
 
-def _finished(op: Operator, out: Any, found: Any, visible: int, values: Any, ctx: Any, tracked: bool) -> Any:
+def _finished(
+    op: Operator, dense: Any, out: Any, found: Any, visible: int, values: Any, ctx: Any, tracked: bool
+) -> Any:
     """What a call returns that has several results, or puts them into arrays that were given."""
     if out is None:
-        return _several(found, visible or 1, values, ctx, tracked)
+        return _several(found, visible or 1, values, ctx, tracked, dense)
     held = out._data
     if found is held:
         return out
@@ -276,7 +278,7 @@ def _finished(op: Operator, out: Any, found: Any, visible: int, values: Any, ctx
 
 def planned_list(caller: "Caller") -> Callable[..., Any]:
     """The function of an operator with any number of inputs: as `planned_many`, for arrays of one type."""
-    dense: Any = _CLASSES[torch.Tensor]
+    dense: Any = caller.kind or _CLASSES[torch.Tensor]
     new, state, tensor = dense.__new__, STATE, torch.Tensor
     plans: dict[Any, Plan] = {}
     general, enabled = planned_many(caller), torch.is_grad_enabled
@@ -316,7 +318,7 @@ def planned_list(caller: "Caller") -> Callable[..., Any]:
             _keep(plans, (kinds, *kwargs.items()), caller, args, kwargs, len(values))
             return result
         if visible or found.__class__ is not tensor:
-            return _several(found, visible or 1, values, ctx, tracked)
+            return _several(found, visible or 1, values, ctx, tracked, dense)
         if not fresh:
             found = _unshared(found, values)
         elif not found.is_contiguous():
