@@ -119,10 +119,3 @@ def test_tells_every_operators_arguments_as_the_release_does():
             wrong[name] = found
     assert len(known & schema.keys()) >= 590
     assert not wrong
-
-
-@pytest.mark.parametrize("name", ["np", "npx"])
-def test_says_what_to_use_in_place_of_the_numpy_interface(name):
-    with pytest.raises(AttributeError, match=f"'{name}': its NumPy interface is not here, use mx.nd"):
-        getattr(mx, name)
-    assert not hasattr(mx, name)

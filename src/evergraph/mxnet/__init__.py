@@ -51,6 +51,10 @@ _MODULES = {
     "name": "name",
     "nd": "ndarray",
     "ndarray": "ndarray",
+    "np": "numpy",
+    "npx": "numpy_extension",
+    "numpy": "numpy",
+    "numpy_extension": "numpy_extension",
     "onnx": "contrib.onnx",
     "operator": "operator",
     "optimizer": "optimizer",
@@ -93,14 +97,11 @@ _NAMES = {
 }
 """Name of `mx` -> module of this package that has it."""
 
-_NUMPY = frozenset(("np", "npx", "numpy", "numpy_extension"))
-
 
 def __getattr__(name: str) -> Any:
     module = _MODULES.get(name) or _NAMES.get(name)
     if module is None:
-        hint = ": its NumPy interface is not here, use mx.nd" if name in _NUMPY else ""
-        raise AttributeError(f"module 'evergraph.mxnet' has no attribute {name!r}{hint}")
+        raise AttributeError(f"module 'evergraph.mxnet' has no attribute {name!r}")
     try:
         found = importlib.import_module(f"{__name__}.{module}")
     except ModuleNotFoundError as error:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from evergraph.errors import ShapeError, UsageError
+from evergraph.errors import ShapeError
 from evergraph.mxnet._later import later
 from evergraph.mxnet._state import STATE
 from evergraph.mxnet.base import integer_types
@@ -188,11 +188,15 @@ class NDArray(Array):
             isinstance(key, slice) and key.start is None and key.stop is None and key.step in (None, 1)
         ):
             return self
+        return self._part(key)
+
+    def _part(self, key: Any) -> Any:
+        """The part under any key, of the array's own class."""
         found, ready = get_item(self, key)
         if not found.requires_grad:
             # what shares memory, and is no view for MXNet, is made its own
-            return NDArray(found if ready else found.clone(memory_format=torch.contiguous_format), self._ctx)
-        array = NDArray(data=found.data if ready else found.data.contiguous().clone(), ctx=self._ctx)
+            return type(self)(found if ready else found.clone(memory_format=torch.contiguous_format), self._ctx)
+        array = type(self)(found.data if ready else found.data.contiguous().clone(), self._ctx)
         array._leaf = found
         return array
 
@@ -208,7 +212,7 @@ class NDArray(Array):
         found, history = self._assignable(value)
         set_item(self, key, found)
         if history is not None:
-            changed = NDArray(self._data.clone(), self._ctx)
+            changed = type(self)(self._data.clone(), self._ctx)
             set_item(changed, key, history)
             self._leaf = changed._data
 
@@ -329,7 +333,7 @@ class NDArray(Array):
 
     def _viewed(self, sizes: tuple[Any, ...]) -> "NDArray":
         try:
-            found = NDArray(self._data.view(sizes), self._ctx)
+            found = type(self)(self._data.view(sizes), self._ctx)
         except RuntimeError as error:
             raise ShapeError(
                 f"Cannot reshape array of size {self.size} into shape {sizes}", found=self.shape
@@ -454,14 +458,16 @@ class NDArray(Array):
         return self
 
     def as_np_ndarray(self) -> Any:
-        """There is no `mx.np` array type here.
+        """The array as `mx.np.ndarray`, over the same memory and with the same history."""
+        from evergraph.mxnet.numpy import ndarray
 
-        Raises:
-            UsageError: always.
-        """
-        raise UsageError(
-            "NDArrays are not turned into mx.np arrays", fix="use the NDArray, x.asnumpy(), or torch.from_dlpack(x)"
-        )
+        return self._as(ndarray)
+
+    def _as(self, kind: Any) -> Any:
+        """An array of another class over the same memory, with the same history and gradient."""
+        found = kind(self._data, self._ctx)
+        found._leaf, found._mark = self._leaf, self._mark
+        return found
 
     def tostype(self, stype: str) -> Any:
         """A copy in another storage: "default", "row_sparse" or "csr".

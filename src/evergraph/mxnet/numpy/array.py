@@ -1,0 +1,29 @@
+"""Arrays made from what programs hold."""
+
+from typing import Any
+
+import numpy as onp
+
+from evergraph.mxnet.ndarray.base import Array, read_context
+from evergraph.mxnet.ndarray.types import tensor_of, torch_type
+from evergraph.mxnet.numpy.multiarray import ndarray
+
+__all__ = ["array"]
+
+
+def array(object: Any, dtype: Any = None, ctx: Any = None) -> ndarray:
+    """An array with a copy of what an array-like holds.
+
+    Args:
+        object: an array of any library, numbers in nested sequences, or a number.
+        dtype: the element type; an array's own, and float32 for everything else, where it is not given.
+        ctx: the device; the current one where it is not given.
+
+    >>> array([1, 2])
+    array([1., 2.])
+    """
+    device = read_context(ctx)
+    if dtype is None and not isinstance(object, (Array, onp.ndarray)):
+        dtype = onp.float32
+    found = tensor_of(object, None if dtype is None else torch_type(dtype))
+    return ndarray(found.to(device.torch_device), device)
