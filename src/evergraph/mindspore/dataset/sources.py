@@ -144,6 +144,13 @@ def _idx(path: Path) -> Any:
     return np.frombuffer(found, np.uint8, offset=head).reshape(shape)
 
 
+def _parts(usage: str | None) -> list[str]:
+    """The parts of a dataset that `usage` asks for."""
+    if usage not in (None, "all", "train", "test"):
+        raise UsageError("usage is train, test or all", found=printable(usage))
+    return ["train", "test"] if usage in (None, "all") else [usage]
+
+
 class MnistDataset(Dataset):
     """The images (28, 28, 1) and labels of MNIST's idx files in a folder.
 
@@ -166,11 +173,9 @@ class MnistDataset(Dataset):
     ) -> None:
         refused(cache=cache)
         order = Order(shuffle, sampler, num_samples, num_shards, shard_id)
-        if usage not in (None, "all", "train", "test"):
-            raise UsageError("usage is train, test or all", found=printable(usage))
-        wanted = {"train": ["train"], "test": ["t10k"]}.get(usage or "all", ["train", "t10k"])
+        wanted = [{"train": "train", "test": "t10k"}[part] for part in _parts(usage)]
         folder = Path(dataset_dir)
-        kinds = [k for k in wanted if usage not in (None, "all") or (folder / f"{k}-images-idx3-ubyte").exists()]
+        kinds = [k for k in wanted if len(wanted) == 1 or (folder / f"{k}-images-idx3-ubyte").exists()]
         if not kinds:
             raise StoreError("the folder holds no MNIST files", where=folder, expected="train-images-idx3-ubyte, ...")
         images = np.concatenate([_idx(folder / f"{k}-images-idx3-ubyte") for k in kinds])
@@ -210,11 +215,8 @@ class Cifar10Dataset(Dataset):
     ) -> None:
         refused(cache=cache)
         order = Order(shuffle, sampler, num_samples, num_shards, shard_id)
-        if usage not in (None, "all", "train", "test"):
-            raise UsageError("usage is train, test or all", found=printable(usage))
         folder = Path(dataset_dir)
-        every = [*self._files["test"], *self._files["train"]]
-        wanted = every if usage in (None, "all") else self._files[usage]
+        wanted = [name for part in _parts(usage) for name in self._files[part]]
         files = [folder / name for name in sorted(wanted) if (folder / name).exists()]
         if not files:
             raise StoreError("the folder holds no CIFAR files", where=folder, expected=", ".join(wanted))
