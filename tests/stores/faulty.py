@@ -8,7 +8,20 @@ from evergraph.stores import commit
 commits = importlib.import_module("evergraph.stores.commit")
 
 OLD, NEW = b"old" * 1000, b"new" * 900_000
-CALLS = ("open", "writev", "fsync", "close", "replace", "fchmod", "fstat", "statvfs", "stat", "unlink", "listdir")
+CALLS = (
+    "open",
+    "writev",
+    "fsync",
+    "close",
+    "link",
+    "replace",
+    "fchmod",
+    "fstat",
+    "statvfs",
+    "stat",
+    "unlink",
+    "listdir",
+)
 
 
 class Faulty:

@@ -354,3 +354,14 @@ def test_the_guard_stops_before_nan_reaches_a_parameter():
     refused(lambda: fit(rows(data), module, nan_guard=True, **settings), told, "batch 1", "fc1_weight")
     fit(rows(X[:4], Y[:4]), first, **settings)
     assert_same(values(module), values(first))
+
+
+def test_rejects_a_batch_that_tells_no_bucket():
+    def generated(key):
+        return network(), ["data"], ["softmax_label"]
+
+    module = bound(mx.mod.BucketingModule(generated, default_bucket_key=4))
+    module.init_params()
+    refused(lambda: module.forward(batch()), "the first batch of a bucket", "bucket_key=None and no provide_data")
+    module.forward(mx.io.DataBatch(batch().data, batch().label, bucket_key=4))
+    assert module.get_outputs()[0].shape == (4, 3)

@@ -1,4 +1,4 @@
-"""Checkpoints of several files: written one after the other, behind training where it is wanted, the newest kept."""
+"""Checkpoints of several files: all new or all old, written behind training where it is wanted, the newest kept."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,8 +7,8 @@ from evergraph.checkpoint import Checkpoint
 from evergraph.mxnet.ndarray.pickling import to_tensor
 from evergraph.saving.background import Background, Snapshot
 from evergraph.saving.retention import Retention
-from evergraph.saving.save import save
-from evergraph.stores import commit, locate
+from evergraph.saving.save import leave_pair, save_into
+from evergraph.stores import Transaction, locate
 
 __all__ = ["Keeper", "write_files"]
 
@@ -16,18 +16,24 @@ _FORMAT = "mxnet-params"
 
 
 def write_files(files: Mapping[str, Any]) -> None:
-    """Write files in order; each is replaced at one instant.
+    """Write files that belong together: whatever fails, all are new or all are as they were.
 
     Args:
-        files: bytes, or arrays by name or in a list for a `.params` file, by URI.
+        files: bytes, or arrays by name or in a list for a `.params` file, by URI, in the order in which they are made
+            visible.
+
+    Raises:
+        StoreError: one of them cannot be written.
     """
-    for uri, content in files.items():
-        if isinstance(content, bytes):
-            with commit(uri, total=len(content)) as sink:
-                sink.write(content)
-        else:
-            found = content if isinstance(content, Checkpoint) else _checkpoint(content)
-            save(found, uri, to=_FORMAT)
+    with Transaction() as work:
+        for uri, content in files.items():
+            if isinstance(content, bytes):
+                work.add(uri, total=len(content)).write(content)
+            else:
+                found = content if isinstance(content, Checkpoint) else _checkpoint(content)
+                save_into(work, found, uri, to=_FORMAT)
+    for uri in files:
+        leave_pair(locate(uri))
 
 
 def _checkpoint(arrays: Mapping[str, Any] | list[Any], shot: Snapshot | None = None) -> Checkpoint:

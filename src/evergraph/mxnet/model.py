@@ -24,7 +24,7 @@ def save_checkpoint(
     aux_params: Mapping[str, Any],
     remove_amp_cast: bool = True,
 ) -> None:
-    """Save a symbol and its parameters; each file is replaced at one instant.
+    """Save a symbol and its parameters; whatever fails, both files are new or both as they were.
 
     Args:
         prefix: `prefix-symbol.json` and `prefix-0003.params` for epoch 3; any URI.

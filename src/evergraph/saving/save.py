@@ -13,7 +13,7 @@ from evergraph.stores import PROTOCOLS, Location, Sink, Source, Transaction, exi
 from evergraph.stores.folders import remove_file
 from evergraph.tensors import Tensor
 
-__all__ = ["save", "sidecar", "target_format", "write_layout"]
+__all__ = ["leave_pair", "save", "save_into", "sidecar", "target_format", "write_layout"]
 
 _OF_PAIR = re.compile(r"(?P<prefix>.+)(-symbol\.json|-\d{4,}\.params)")
 
@@ -54,6 +54,24 @@ def save(
     >>> len(save({"arg:w": np.zeros(3, "float32")}, path).files)
     1
     """
+    with Transaction() as work:
+        layout = save_into(work, checkpoint, uri, to=to, lossy=lossy, checksum=checksum, **options)
+    if len(layout.files) == 1:
+        leave_pair(locate(uri))
+    return layout
+
+
+def save_into(
+    work: Transaction,
+    checkpoint: Checkpoint | Mapping[str, Any] | Sequence[Any],
+    uri: object,
+    *,
+    to: str | None = None,
+    lossy: bool = False,
+    checksum: bool = False,
+    **options: Any,
+) -> Layout:
+    """Write a checkpoint as one of the things that a transaction makes visible together; arguments are `save`'s."""
     target = locate(uri)
     found = checkpoint if isinstance(checkpoint, Checkpoint) else _gathered(checkpoint)
     form = by_name(to) if to is not None else target_format(target, found)
@@ -74,9 +92,7 @@ def save(
     beside = sidecar(target) if checksum or several or _has_checksums(target) else None
     # an encrypted file cannot be read back without its key
     read_back = form.read if len(layout.files) == 1 and "enc_key" not in options else None
-    write_layout(layout, found, beside, form.name, read_back)
-    if not several:
-        _leave_pair(target)
+    write_layout(work, layout, found, beside, form.name, read_back)
     return layout
 
 
@@ -86,7 +102,7 @@ def _has_checksums(target: Location) -> bool:
     return not target.is_stream and (protocol is None or protocol.writable) and exists(sidecar(target))
 
 
-def _leave_pair(target: Location) -> None:
+def leave_pair(target: Location) -> None:
     """Take away the checksums of a pair of which one file was written anew by itself: they count no more."""
     match = _OF_PAIR.fullmatch(target.basename)
     if match is None or not exists(beside := target.sibling(f"{match['prefix']}{SUFFIX}")):
@@ -149,15 +165,17 @@ def sidecar(target: Location) -> Location:
 
 
 def write_layout(
+    work: Transaction,
     layout: Layout,
     checkpoint: Checkpoint,
     beside: Location | None = None,
     form: str = "",
     read_back: Callable[[Source], object] | None = None,
 ) -> None:
-    """Stream a layout's files into one transaction.
+    """Stream a layout's files into a transaction.
 
     Args:
+        work: makes them visible.
         layout: what to write.
         checkpoint: what the layout was planned from.
         beside: where a manifest with sizes and checksums goes.
@@ -166,19 +184,18 @@ def write_layout(
     """
     hasher = Hasher(labelled(checkpoint)) if beside is not None else None
     before = _previous(beside) if beside is not None else None
-    with Transaction() as work:
-        # the manifest of one file comes before it, so that a reader of the file is never disturbed; that of several
-        # after them, because they count only with it
-        note = work.add(beside) if beside is not None and len(layout.files) == 1 else None
-        sinks = [work.add(f.location, total=f.size, mode=f.mode, check=read_back) for f in layout.files]
-        for file, sink in zip(layout.files, sinks, strict=True):
-            _stream(file.pieces(), sink, hasher)
-            _require_size(file, sink)
-        if beside is not None and hasher is not None:
-            sums = hasher.results()
-            sums |= checksums(checkpoint, [label for label, _ in labelled(checkpoint) if label not in sums])
-            sizes = {f.location.basename: s.position for f, s in zip(layout.files, sinks, strict=True)}
-            (note or work.add(beside)).write(manifest(form, sizes, sums, before))
+    # the manifest of one file comes before it, so that a reader of the file is never disturbed; that of several
+    # after them, because they count only with it
+    note = work.add(beside) if beside is not None and len(layout.files) == 1 else None
+    sinks = [work.add(f.location, total=f.size, mode=f.mode, check=read_back) for f in layout.files]
+    for file, sink in zip(layout.files, sinks, strict=True):
+        _stream(file.pieces(), sink, hasher)
+        _require_size(file, sink)
+    if beside is not None and hasher is not None:
+        sums = hasher.results()
+        sums |= checksums(checkpoint, [label for label, _ in labelled(checkpoint) if label not in sums])
+        sizes = {f.location.basename: s.position for f, s in zip(layout.files, sinks, strict=True)}
+        (note or work.add(beside)).write(manifest(form, sizes, sums, before))
 
 
 def _require_size(file: File, sink: Sink) -> None:

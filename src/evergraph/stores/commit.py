@@ -80,8 +80,15 @@ class Sink(ABC):
         """The bytes as they stand, for a last check before they are made visible; None where that is impossible."""
         return None
 
+    def keep_old(self) -> None:  # noqa: B027 - a stream and an object store have nothing to put back
+        """Be ready for `put_back`: several files are made visible one after the other."""
+
     def publish(self) -> None:  # noqa: B027 - a stream has nothing to publish
         """Make the bytes visible under their name, at one instant."""
+
+    def put_back(self) -> bool:
+        """Make the old content visible again, after `publish`; whether that was possible."""
+        return False
 
     def confirm(self) -> None:  # noqa: B027 - only local folders are synced apart
         """Make the name durable."""
@@ -116,7 +123,7 @@ class _LocalSink(Sink):
         if os.path.isdir(self._path):
             raise StoreError("the target is a folder", where=location.shown, fix="give the name of a file in it")
         _remove_orphans(self._folder, base)
-        self._replaced = -1
+        self._replaced, self._old = -1, None
         self._temporary = os.path.join(self._folder, f".{base[:180]}.{os.getpid()}.{secrets.token_hex(4)}{TEMPORARY}")
         flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
         with self._explained("the file cannot be created"):
@@ -202,11 +209,32 @@ class _LocalSink(Sink):
     def source(self) -> Source:
         return LocalSource(locate(self._temporary))
 
+    def keep_old(self) -> None:
+        self._old = f"{self._temporary.removesuffix(TEMPORARY)}.old{TEMPORARY}"
+        try:
+            os.link(self._path, self._old)
+        except FileNotFoundError:
+            self._old = ""
+        except OSError:
+            self._old = None  # not every file system has links
+
     def publish(self) -> None:
         self._replaced = hold(self._path)
         with self._explained("the file cannot be put in place"):
             os.replace(self._temporary, self._path)  # noqa: TID251 - this is the one place
         self._temporary = ""
+
+    def put_back(self) -> bool:
+        if self._temporary and os.path.exists(self._temporary):
+            return True  # it was not replaced
+        try:
+            if self._old:
+                os.replace(self._old, self._path)  # noqa: TID251 - this is the one place
+            elif self._old is not None:
+                os.unlink(self._path)
+        except OSError:
+            return False
+        return self._old is not None
 
     def confirm(self) -> None:
         try:
@@ -224,6 +252,10 @@ class _LocalSink(Sink):
             ) from error
 
     def abandon(self) -> None:
+        if self._old:
+            with contextlib.suppress(OSError):  # put back, or removed by the next commit to this name
+                os.unlink(self._old)
+            self._old = None
         if self._replaced >= 0:
             replaced, self._replaced = self._replaced, -1
             free_behind(replaced)
@@ -310,7 +342,8 @@ class Transaction:
     """One or more files that become visible together, the last one last.
 
     Every file is written and durable before the first is made visible; they are made visible in the order in which
-    they were added, so that a manifest added last exists only beside what it describes.
+    they were added, so that a manifest added last exists only beside what it describes. Where one cannot be put in
+    place, local files that were before it get their old content back.
 
     >>> import tempfile, os
     >>> folder = tempfile.mkdtemp()
@@ -353,10 +386,26 @@ class Transaction:
             if sink.check is not None and source is not None:
                 with source:
                     sink.check(source)
-        for sink in self._sinks:
-            sink.publish()
+        if len(self._sinks) > 1:
+            for sink in self._sinks:
+                sink.keep_old()
+        self._publish()
         for sink in self._sinks:
             sink.confirm()
+
+    def _publish(self) -> None:
+        begun: list[Sink] = []
+        try:
+            for sink in self._sinks:
+                begun.append(sink)
+                sink.publish()
+        except BaseException as error:  # an interrupt may come between two files too
+            back = [(sink, sink.put_back()) for sink in reversed(begun)]
+            stay = [sink.location.shown for sink, done in reversed(back[1:]) if not done]
+            if stay and isinstance(error, StoreError):
+                error.details = (*error.details, *(f"{name} holds its new content already" for name in stay))
+                error.fix = "save again elsewhere: the files here are of two saves"
+            raise
 
     def abandon(self) -> None:
         """Take every unpublished file away."""

@@ -162,11 +162,14 @@ class Block:
             filename: a file, at any URI.
             deduplicate: whether a shared parameter is saved once.
         """
+        nd.save(filename, self._saved_arrays(deduplicate))
+
+    def _saved_arrays(self, deduplicate: bool = False) -> dict[str, Any]:
         params = self._collect_params_with_prefix()
         if deduplicate:
             last = {id(p): n for n, p in params.items()}
             params = {n: p for n, p in params.items() if last[id(p)] == n}
-        nd.save(filename, {n: p._reduce() for n, p in params.items()})
+        return {n: p._reduce() for n, p in params.items()}
 
     def load_parameters(
         self,

@@ -16,6 +16,7 @@ from evergraph.mxnet.gluon.errors import (
 )
 from evergraph.mxnet.gluon.nested import flatten, regroup
 from evergraph.mxnet.gluon.parameter_dict import ParameterDict
+from evergraph.mxnet.keeping import write_files
 from evergraph.mxnet.ndarray.base import Array
 
 __all__ = ["HybridBlock"]
@@ -222,7 +223,7 @@ class HybridBlock(Block):
         self(x, *args)
 
     def export(self, path: str, epoch: int = 0, remove_amp_cast: bool = True) -> tuple[str, str]:
-        """Save the graph and its parameters as `path-symbol.json` and `path-0000.params`.
+        """Save the graph and its parameters as `path-symbol.json` and `path-0000.params`: both, or neither.
 
         Args:
             path: what both names begin with; any URI.
@@ -250,6 +251,6 @@ class HybridBlock(Block):
         inputs = {i.name for i in self._cached_graph[0]}
         collect(NotInitializedError, "the graph has variables that are no parameters", set(wrong) - inputs)
         names = f"{path}-symbol.json", f"{path}-{epoch:04d}.params"
-        symbol.save(names[0], remove_amp_cast=remove_amp_cast)
-        nd.save(names[1], saved)
+        text = symbol.tojson(remove_amp_cast).encode("utf-8", "surrogateescape")
+        write_files({names[0]: text, names[1]: saved})
         return names

@@ -7,7 +7,8 @@ from typing import Any
 
 from evergraph.errors import collect, printable
 from evergraph.mxnet.gluon.errors import BlockValueError
-from evergraph.stores import commit, open_source
+from evergraph.mxnet.keeping import write_files
+from evergraph.stores import open_source
 
 __all__ = ["load_model", "save_model"]
 
@@ -31,10 +32,8 @@ def save_model(block: Any, prefix: str) -> None:
         block: the network; all its parameters have values.
         prefix: what both names begin with; any URI.
     """
-    block.save_parameters(f"{prefix}-model.params")
     data = json.dumps(_described(block, count())).encode()
-    with commit(f"{prefix}-model.json", total=len(data)) as sink:
-        sink.write(data)
+    write_files({f"{prefix}-model.params": block._saved_arrays(), f"{prefix}-model.json": data})
 
 
 def load_model(block: Any, prefix: str) -> None:

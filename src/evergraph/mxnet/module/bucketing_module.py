@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from evergraph.errors import printable
 from evergraph.mxnet import ndarray as nd
 from evergraph.mxnet import symbol as sym
 from evergraph.mxnet.context import cpu
@@ -195,9 +196,19 @@ class BucketingModule(BaseModule):
             self.set_params(*kept)
 
     def switch_bucket(self, bucket_key: Any, data_shapes: Any, label_shapes: Any = None) -> None:
-        """Use the module of a bucket, made and bound where it is not there."""
+        """Use the module of a bucket, made and bound where it is not there.
+
+        Raises:
+            ModuleStateError: the bucket is new, and the shapes of its batches are not told.
+        """
         self._require("binded")
         found = self._buckets.get(bucket_key)
+        if (found is None or not found.binded) and data_shapes is None:
+            raise ModuleStateError(
+                "the first batch of a bucket tells its shapes",
+                expected="a DataBatch with bucket_key, provide_data and provide_label",
+                found=f"bucket_key={printable(bucket_key)} and no provide_data",
+            )
         if found is None:
             found = self._buckets[bucket_key] = self._module(bucket_key)
         if not found.binded:

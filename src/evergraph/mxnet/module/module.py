@@ -129,7 +129,7 @@ class Module(BaseModule):
     def save_checkpoint(
         self, prefix: str, epoch: int, save_optimizer_states: bool = False, remove_amp_cast: bool = True
     ) -> None:
-        """Save symbol and parameters; each file is replaced at one instant.
+        """Save symbol and parameters; whatever fails, all files are new or all as they were.
 
         Args:
             prefix: `prefix-symbol.json` and `prefix-0001.params` are written; any URI.
@@ -137,11 +137,13 @@ class Module(BaseModule):
             save_optimizer_states: whether `prefix-0001.states` is written too.
             remove_amp_cast: whether casts of automatic mixed precision are left out.
         """
-        write_files(self.checkpoint_files(prefix, epoch, remove_amp_cast=remove_amp_cast))
+        states = save_optimizer_states and self._own_updater() is not None
+        write_files(self.checkpoint_files(prefix, epoch, states, remove_amp_cast))
         logging.info('Saved checkpoint to "%s"', f"{prefix}-{epoch:04d}.params")
         if save_optimizer_states:
             name = f"{prefix}-{epoch:04d}.states"
-            self.save_optimizer_states(name)
+            if not states:
+                self._kvstore.save_optimizer_states(name)
             logging.info('Saved optimizer state to "%s"', name)
 
     def checkpoint_files(
@@ -150,10 +152,21 @@ class Module(BaseModule):
         """What `save_checkpoint` writes, by URI: bytes, or arrays by name for a `.params` file."""
         files = checkpoint_files(prefix, epoch, self._symbol, *self.get_params(), remove_amp_cast)
         if save_optimizer_states:
-            self._require("optimizer_initialized")
-            updater = self._kvstore._updater if self._update_on_kvstore else self._updater
+            updater = self._own_updater()
+            if updater is None:
+                raise ModuleStateError(
+                    "the states are kept by a store of the program's own",
+                    found=type(self._kvstore).__name__,
+                    fix="save them by save_optimizer_states, or without keep and background",
+                )
             files[f"{prefix}-{epoch:04d}.states"] = updater.get_states()
         return files
+
+    def _own_updater(self) -> Any:
+        """What keeps the optimizer's states; None where a store of the program's own does."""
+        self._require("optimizer_initialized")
+        updater = getattr(self._kvstore, "_updater", None) if self._update_on_kvstore else self._updater
+        return updater if isinstance(updater, opt.Updater) else None
 
     def trained_parts(self) -> list[Any]:
         """The modules that hold what is trained: itself."""
@@ -181,8 +194,8 @@ class Module(BaseModule):
         self._require("optimizer_initialized")
         with open_source(fname) as source:
             data = bytes(source.head(source.size))
-        updater = self._kvstore._updater if self._update_on_kvstore else self._updater
-        if not isinstance(updater, opt.Updater):
+        updater = self._own_updater()
+        if updater is None:
             self._kvstore.load_optimizer_states(fname)
             return
         weights, keys = {}, {}
