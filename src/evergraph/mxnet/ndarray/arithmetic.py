@@ -121,9 +121,9 @@ def _recorded(array: Any, found: Any, values: tuple[Any, ...]) -> None:
     if not found.requires_grad:
         found = linked(found, values)
     if found.requires_grad:
-        array._leaf = found
+        array._leaf, array._value = found, None
     else:
-        array._data = found
+        array._value = found
 
 
 # the short ways are measured in nanoseconds: locals, no calls of our own, an array made without its constructor
@@ -144,7 +144,7 @@ def function_of_two(name: str) -> Callable[[Any, Any], Any]:
         try:
             if recording:
                 leaf = lhs._leaf
-            value = lhs._data if leaf is None else leaf
+            value = lhs._value if leaf is None else leaf
             ctx = lhs._ctx
         except AttributeError:
             return general(lhs, rhs)
@@ -154,7 +154,9 @@ def function_of_two(name: str) -> Callable[[Any, Any], Any]:
             if recording and rhs._leaf is not None:
                 second = leaf = rhs._leaf
             else:
-                second = rhs._data
+                second = rhs._value
+                if second is None:
+                    second = rhs._data
             if second.dtype is not value.dtype or (rhs._ctx is not ctx and rhs._ctx != ctx):
                 return general(lhs, rhs)
             try:
@@ -170,7 +172,7 @@ def function_of_two(name: str) -> Callable[[Any, Any], Any]:
         array = kind.__new__(kind)
         array._ctx = ctx
         if leaf is None:
-            array._data = found
+            array._value = found
         else:
             _recorded(array, found, (value, second))
         return array
@@ -191,11 +193,11 @@ def reflected_method(name: str) -> Callable[[Any, Any], Any]:
     number = get(BINARY[name].reflected).body
 
     def call(self: Any, other: Any) -> Any:
-        data = self._data
+        data = self._value
         if state.recording or data.__class__ is not torch.Tensor or other.__class__ not in (float, int):
             return general(other, self)
         array = self.__class__.__new__(self.__class__)
-        array._data, array._ctx = number(data, scalar=float(other)), self._ctx
+        array._value, array._ctx = number(data, scalar=float(other)), self._ctx
         return array
 
     call.__doc__ = f"{get(BINARY[name].arrays).doc.split('.')[0]}; the left operand is a number."
@@ -209,12 +211,13 @@ def in_place_method(name: str) -> Callable[[Any, Any], Any]:
     change = getattr(tensor, table.in_place) if table.in_place else None
 
     def call(self: Any, other: Any) -> Any:
-        data = self._data
+        data = self._value
         if change is not None and not state.recording and data.__class__ is tensor and data.is_floating_point():
             try:
                 if other.__class__ is self.__class__:
-                    if other._data.dtype is data.dtype and (other._ctx is self._ctx or other._ctx == self._ctx):
-                        change(data, other._data)
+                    second = other._data
+                    if second.dtype is data.dtype and (other._ctx is self._ctx or other._ctx == self._ctx):
+                        change(data, second)
                         return self
                 elif other.__class__ is float or other.__class__ is int:
                     change(data, float(other))

@@ -1,7 +1,7 @@
 """What every array is: a value, a device, and what gradients need. The classes of arrays, by the values they hold."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
@@ -43,23 +43,35 @@ class Array:
     """
 
     # the two that every array has in slots, what only some have in the dictionary: an array is made in half the time
-    __slots__ = ("__dict__", "__weakref__", "_ctx", "_data")
+    __slots__ = ("__dict__", "__weakref__", "_ctx", "_value")
 
     stype = "default"
     _leaf: Any = None
     _mark: Mark | None = None
 
-    def __getattr__(self, name: str) -> Any:
-        # a recorded result has its value from its leaf when it is first asked for: most are only computed with further,
-        # and 0.3 us of the 5 us of a recorded call are saved
-        if name == "_data" and self._leaf is not None:
-            self._data = self._leaf.data
-            return self._data
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
-
     def __init__(self, data: Any = None, ctx: Context | None = None) -> None:
-        self._data = data
+        self._value = data
         self._ctx = ctx if ctx is not None else current_context()
+
+    if TYPE_CHECKING:
+        # methods are made from operators: without one at run time, every attribute is found 20 ns sooner
+        def __getattr__(self, name: str) -> Any: ...
+
+    @property
+    def _data(self) -> Any:
+        """The value.
+
+        A recorded result has it from its leaf when it is first asked for: most are only computed with further, and
+        0.3 us of the 5 us of a recorded call are saved. Short ways look at `_value` and come here where it is None.
+        """
+        value = self._value
+        if value is None and self._leaf is not None:
+            value = self._value = self._leaf.data
+        return value
+
+    @_data.setter
+    def _data(self, value: Any) -> None:
+        self._value = value
 
 
 def holds(kind: type) -> Callable[[_Class], _Class]:

@@ -28,6 +28,8 @@ __all__ = ["NDArray", "torch_type"]
 
 __getattr__ = later(__name__, "evergraph.mxnet.ndarray")
 
+# plain tuples by torch's sizes: finding one takes half the time of making it
+_SHAPES: dict[Any, tuple[int, ...]] = {}
 # shapes without codes, with which `reshape` need not look at the array's own
 _PLAIN_SHAPES: set[tuple[Any, ...]] = set()
 # what shapes with codes come to, by the array's own
@@ -37,6 +39,13 @@ _NEW = object.__new__  # without a value: a recorded one has it from its leaf
 _REQUESTS = ("null", "write", "add")
 # operators whose result may go into an array of another type
 _CONVERTING = frozenset(("_copyto", "Cast", "amp_cast", "_set_value", "cast_storage"))
+
+
+def _plain_sizes(sizes: Any) -> tuple[int, ...]:
+    if len(_SHAPES) >= _MOST_SHAPES:
+        _SHAPES.clear()
+    found = _SHAPES[sizes] = tuple(sizes)
+    return found
 
 
 @holds(torch.Tensor)
@@ -57,7 +66,12 @@ class NDArray(Array):
     @property
     def shape(self) -> tuple[int, ...]:
         """Sizes."""
-        return tuple(self._data.shape)
+        value = self._value
+        sizes = self._data.shape if value is None else value.shape
+        try:
+            return _SHAPES[sizes]
+        except KeyError:
+            return _plain_sizes(sizes)
 
     @property
     def dtype(self) -> Any:
@@ -107,10 +121,14 @@ class NDArray(Array):
         Raises:
             ValueError: the array has another size.
         """
-        if self._data.numel() != 1:
+        data = self._data
+        try:
+            if data.dtype is torch.float32:
+                return np.float32(data.item())  # torch counts the values itself
+        except RuntimeError:
+            pass
+        if data.numel() != 1:
             raise ValueError("The current array is not a scalar")
-        if self._data.dtype is torch.float32:
-            return np.float32(self._data.item())
         found = self.asnumpy()
         return found[0] if found.ndim == 1 else found[()]
 
@@ -164,7 +182,9 @@ class NDArray(Array):
 
     def __getitem__(self, key: Any) -> "NDArray":
         if not STATE.recording:
-            data = self._data
+            data = self._value
+            if data is None:
+                data = self._data
             kind = key.__class__
             if kind is slice and key.step is None:
                 if key.start is None and key.stop is None:
@@ -182,7 +202,7 @@ class NDArray(Array):
                     return NDArray(found, self._ctx)
         elif key.__class__ is slice and key.step is None and self._leaf is not None and self._leaf.ndim:
             array = _NEW(NDArray)
-            array._ctx, array._leaf = self._ctx, self._leaf[key]
+            array._ctx, array._leaf, array._value = self._ctx, self._leaf[key], None
             return array
         if (isinstance(key, tuple) and not key) or (
             isinstance(key, slice) and key.start is None and key.stop is None and key.step in (None, 1)

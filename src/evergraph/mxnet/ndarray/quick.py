@@ -195,7 +195,9 @@ def planned_many(caller: "Caller") -> Callable[..., Any]:
             if recording and each._leaf is not None:
                 value, tracked = each._leaf, True
             else:
-                value = each._data
+                value = each._value
+                if value is None:
+                    value = each._data
             key.append(value.dtype)
             key.append(value.ndim)
             values.append(value)
@@ -225,9 +227,9 @@ def planned_many(caller: "Caller") -> Callable[..., Any]:
         array = new(dense)
         array._ctx = ctx
         if not tracked:
-            array._data = found
+            array._value = found
         elif found.requires_grad:
-            array._leaf = found
+            array._leaf, array._value = found, None
         else:
             _unseen(array, found, values)
         return array
@@ -245,9 +247,9 @@ def _unseen(array: Any, found: Any, values: Sequence[Any]) -> None:
     """Give an array a recorded result that autograd does not see depend on its inputs."""
     found = linked(found, values)
     if found.requires_grad:
-        array._leaf = found
+        array._leaf, array._value = found, None
     else:
-        array._data = found
+        array._value = found
 
 
 def _unshared(found: Any, values: Sequence[Any]) -> Any:
@@ -297,7 +299,9 @@ def planned_list(caller: "Caller") -> Callable[..., Any]:
             if recording and each._leaf is not None:
                 value, tracked = each._leaf, True
             else:
-                value = each._data
+                value = each._value
+                if value is None:
+                    value = each._data
             if kind is None:
                 kind = value.dtype
             elif value.dtype is not kind:
@@ -326,9 +330,9 @@ def planned_list(caller: "Caller") -> Callable[..., Any]:
         array = new(dense)
         array._ctx = ctx
         if not tracked:
-            array._data = found
+            array._value = found
         elif found.requires_grad:
-            array._leaf = found
+            array._leaf, array._value = found, None
         else:
             _unseen(array, found, values)
         return array
