@@ -3,17 +3,15 @@
 import re
 import struct
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any
 
 from evergraph.errors import UnsafeError, printable
+from evergraph.formats.pickle_stack import Stack
 from evergraph.formats.pickle_values import Global, OldText, Span
-
-if TYPE_CHECKING:
-    from evergraph.formats.pickle_machine import Machine
 
 __all__ = ["OPERATIONS", "STOP"]
 
-Step: TypeAlias = "Callable[[Machine], None]"
+Step = Callable[[Stack], None]
 
 HIGHEST_PROTOCOL = 5
 MAX_MARKS = 1000
@@ -24,7 +22,7 @@ MAX_NUMBER = 1024
 _ESCAPE = re.compile(rb"\\(x[0-9a-fA-F]{2}|[0-7]{1,3}|[\\'\"abfnrtv\n]|)")
 _ESCAPED = {b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v", b"\n": b""}
 
-OPERATIONS: list["Step | None"] = [None] * 256
+OPERATIONS: list[Step | None] = [None] * 256
 STOP = ord(".")
 
 
@@ -56,29 +54,29 @@ _BYTE, _U32, _I32, _U64 = (struct.Struct(f) for f in ("<B", "<I", "<i", "<Q"))
 
 
 @_operation(b"\x80")
-def _protocol(m: "Machine") -> None:
+def _protocol(m: Stack) -> None:
     version = m.cursor.u8()
     if version > HIGHEST_PROTOCOL:
         raise m.damaged("an unknown protocol", expected=f"at most {HIGHEST_PROTOCOL}", found=version)
 
 
 @_operation(b"\x95")
-def _frame(m: "Machine") -> None:
+def _frame(m: Stack) -> None:
     m.length(_U64)
 
 
 @_operation(b"I")
-def _int(m: "Machine") -> None:
+def _int(m: Stack) -> None:
     line = m.line()
     m.push({b"00": False, b"01": True}[line] if line in (b"00", b"01") else _integer(m, line))
 
 
 @_operation(b"L")
-def _long(m: "Machine") -> None:
+def _long(m: Stack) -> None:
     m.push(_integer(m, m.line().removesuffix(b"L")))
 
 
-def _integer(m: "Machine", text: bytes) -> int:
+def _integer(m: Stack, text: bytes) -> int:
     if len(text) > MAX_NUMBER:
         raise m.damaged("an integer of impossible length", expected=f"at most {MAX_NUMBER}", found=len(text))
     try:
@@ -87,24 +85,24 @@ def _integer(m: "Machine", text: bytes) -> int:
         raise m.damaged("an integer that is none", found=printable(text)) from error
 
 
-def _long_bytes(m: "Machine", length: int) -> None:
+def _long_bytes(m: Stack, length: int) -> None:
     if length > MAX_NUMBER:
         raise m.damaged("an integer of impossible length", expected=f"at most {MAX_NUMBER} bytes", found=length)
     m.push(int.from_bytes(m.cursor.take(length), "little", signed=True))
 
 
 @_operation(b"\x8a")
-def _long1(m: "Machine") -> None:
+def _long1(m: Stack) -> None:
     _long_bytes(m, m.length(_BYTE))
 
 
 @_operation(b"\x8b")
-def _long4(m: "Machine") -> None:
+def _long4(m: Stack) -> None:
     _long_bytes(m, m.length(_I32))
 
 
 @_operation(b"F")
-def _float(m: "Machine") -> None:
+def _float(m: Stack) -> None:
     line = m.line()
     try:
         m.push(float(line[:100]))
@@ -124,7 +122,7 @@ def _unescaped(found: re.Match[bytes]) -> bytes:
 
 
 @_operation(b"S")
-def _string(m: "Machine") -> None:
+def _string(m: Stack) -> None:
     line = m.line()
     if len(line) < 2 or line[:1] != line[-1:] or line[:1] not in (b"'", b'"'):
         raise m.damaged("a text without quotes", found=printable(line[:40]))
@@ -135,7 +133,7 @@ def _string(m: "Machine") -> None:
 
 
 @_operation(b"V")
-def _unicode(m: "Machine") -> None:
+def _unicode(m: Stack) -> None:
     m.push(m.text(m.line(), "raw-unicode-escape"))
 
 
@@ -158,7 +156,7 @@ for _code, _form in ((b"T", _I32), (b"U", _BYTE)):
 
 
 def _spans(code: bytes, form: struct.Struct) -> None:
-    def passed(m: "Machine") -> None:
+    def passed(m: Stack) -> None:
         length = m.length(form)
         m.put(Span(m.source, m.cursor.skip(length), length))
 
@@ -175,7 +173,7 @@ OPERATIONS[0x8F] = lambda m: m.put(set())
 
 
 @_operation(b"(")
-def _mark(m: "Machine") -> None:
+def _mark(m: Stack) -> None:
     if len(m.marks) >= MAX_MARKS:
         raise m.damaged("containers are nested without end", expected=f"at most {MAX_MARKS}")
     m.marks.append(len(m.stack))
@@ -186,19 +184,19 @@ OPERATIONS[ord("t")] = lambda m: m.put(tuple(m.from_mark()))
 
 
 @_operation(b"d")
-def _dict(m: "Machine") -> None:
+def _dict(m: Stack) -> None:
     pairs = m.from_mark()
     m.put({})
     m.set_items(pairs)
 
 
 @_operation(b"\x91")
-def _frozenset(m: "Machine") -> None:
+def _frozenset(m: Stack) -> None:
     m.put(frozenset(m.key(v) for v in m.from_mark()))
 
 
 def _tuples(code: bytes, count: int) -> None:
-    def gathered(m: "Machine") -> None:
+    def gathered(m: Stack) -> None:
         m.put(tuple([m.pop() for _ in range(count)][::-1]))
 
     OPERATIONS[code[0]] = gathered
@@ -209,7 +207,7 @@ for _code, _count in ((b"\x85", 1), (b"\x86", 2), (b"\x87", 3)):
 
 
 @_operation(b"a")
-def _append(m: "Machine") -> None:
+def _append(m: Stack) -> None:
     value = m.pop()
     m.extend([value])
 
@@ -220,13 +218,13 @@ OPERATIONS[ord("u")] = lambda m: m.set_items(m.from_mark())
 
 
 @_operation(b"s")
-def _setitem(m: "Machine") -> None:
+def _setitem(m: Stack) -> None:
     value, key = m.pop(), m.pop()
     m.set_items([key, value])
 
 
 @_operation(b"0")
-def _discard(m: "Machine") -> None:
+def _discard(m: Stack) -> None:
     if m.marks and len(m.stack) == m.marks[-1]:
         m.marks.pop()
     else:
@@ -234,7 +232,7 @@ def _discard(m: "Machine") -> None:
 
 
 @_operation(b"1")
-def _discard_from_mark(m: "Machine") -> None:
+def _discard_from_mark(m: Stack) -> None:
     m.from_mark()
 
 
@@ -248,7 +246,7 @@ OPERATIONS[ord("h")] = lambda m: m.recall(m.cursor.u8())
 OPERATIONS[ord("j")] = lambda m: m.recall(m.cursor.u32())
 
 
-def _named(m: "Machine") -> Global:
+def _named(m: Stack) -> Global:
     module = m.text(m.line())
     return m.named(module, m.text(m.line()))
 
@@ -257,7 +255,7 @@ OPERATIONS[ord("c")] = lambda m: m.push(_named(m))
 
 
 @_operation(b"\x93")
-def _stack_global(m: "Machine") -> None:
+def _stack_global(m: Stack) -> None:
     name, module = m.pop(), m.pop()
     if not (isinstance(module, str) and isinstance(name, str)):
         raise m.damaged("a global without a name", found=type(name).__name__)
@@ -265,7 +263,7 @@ def _stack_global(m: "Machine") -> None:
 
 
 @_operation(b"R")
-def _reduce(m: "Machine") -> None:
+def _reduce(m: Stack) -> None:
     args, kind = m.pop(), m.pop()
     m.put(m.make(kind, args))
 
@@ -274,7 +272,7 @@ OPERATIONS[0x81] = _reduce
 
 
 @_operation(b"\x92")
-def _new_with_keywords(m: "Machine") -> None:
+def _new_with_keywords(m: Stack) -> None:
     keywords, args, kind = m.pop(), m.pop(), m.pop()
     if keywords:
         raise m.damaged("an object made from keywords", found=repr(kind))
@@ -282,13 +280,13 @@ def _new_with_keywords(m: "Machine") -> None:
 
 
 @_operation(b"i")
-def _instance(m: "Machine") -> None:
+def _instance(m: Stack) -> None:
     kind = _named(m)
     m.put(m.make(kind, tuple(m.from_mark())))
 
 
 @_operation(b"o")
-def _object(m: "Machine") -> None:
+def _object(m: Stack) -> None:
     found = m.from_mark()
     m.put(m.make(found[0], tuple(found[1:])))
 
@@ -296,7 +294,7 @@ def _object(m: "Machine") -> None:
 OPERATIONS[ord("b")] = lambda m: m.build()
 
 
-def _extension(m: "Machine") -> None:
+def _extension(m: Stack) -> None:
     raise UnsafeError(
         "pickle refused: it names classes by the numbers of a registry that is not part of it",
         where=f"{m.source.name}, byte {m.position - 1}",
@@ -307,7 +305,7 @@ for _code in b"\x82\x83\x84\x97\x98":
     OPERATIONS[_code] = _extension
 
 
-def _persist(m: "Machine", key: Any) -> None:
+def _persist(m: Stack, key: Any) -> None:
     if m.persistent is None:
         raise m.damaged("a reference to something outside of it", found=type(key).__name__)
     m.put(m.persistent(key))

@@ -1,29 +1,31 @@
 """safetensors files, plain ones and MindSpore's dialect. Layout: docs/formats/safetensors.md."""
 
-import struct
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from evergraph.checkpoint import Checkpoint
 from evergraph.errors import ConversionError, IntegrityError, UsageError, printable
-from evergraph.formats.base import File, Format, Layout, Piece
+from evergraph.formats.base import File, Format, Layout
 from evergraph.formats.carry import CARRY, KEY, Carried, Target, describe, known, restore
-from evergraph.formats.safetensors_header import (
-    DTYPE_NAMES,
-    LONGEST_HEADER,
-    METADATA,
-    header_bytes,
-    parse_header,
-    parse_text,
+from evergraph.formats.safetensors_header import LONGEST_HEADER, parse_header
+from evergraph.formats.safetensors_index import plan_shards, takes_several
+from evergraph.formats.safetensors_layout import (
+    STORED,
+    Written,
+    accepts,
+    as_before,
+    library_type,
+    plain_target,
+    write_tensors,
 )
 from evergraph.stores import Location, Source
 from evergraph.stores.progress import advance
 from evergraph.tensors import DTYPES, Extent, Tensor
 from evergraph.tensors.blob import CHUNK
 
-__all__ = ["DIALECTS", "SafeTensors", "Written", "as_before", "plain_target", "write_tensors"]
+__all__ = ["DIALECTS", "SafeTensors"]
 
 MS = "ms"
 DIALECTS = ("plain", MS)
@@ -43,39 +45,21 @@ _RANK = {
         )
     )
 }
-_STORED = {ours: ours for ours in DTYPE_NAMES} | {"int4": "int8", "hifloat8": "uint8", "complex128": "float64"}
-
-
-def _accepts(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return name != METADATA
-
-
-def plain_target() -> Target:
-    """What a safetensors file stores by itself."""
-    return Target("safetensors", "a safetensors file", _STORED, metadata="texts", accepts=_accepts)
 
 
 def _mindspore_target() -> Target:
     return Target(
         "safetensors",
         "a safetensors file of MindSpore",
-        _STORED | {"int4": "int4"},
+        STORED | {"int4": "int4"},
         metadata="texts",
-        accepts=_accepts,
+        accepts=accepts,
         order=_mindspore_order,
     )
 
 
 def _mindspore_order(tensors: Mapping[str, Tensor]) -> list[str]:
-    return sorted(tensors, key=lambda n: (_RANK[_library_type(tensors[n])], n.encode()))
-
-
-def _library_type(tensor: Tensor) -> str:
-    return "int8" if tensor.dtype == "int4" else str(tensor.dtype)
+    return sorted(tensors, key=lambda n: (_RANK[library_type(tensors[n])], n.encode()))
 
 
 class SafeTensors(Format):
@@ -140,9 +124,7 @@ class SafeTensors(Format):
         own = known(checkpoint, self.name)
         dialect = options.get("dialect") or own.get("dialect", DIALECTS[0])
         _check_dialect(dialect, options)
-        if options.get("shard_size") is not None:
-            from evergraph.formats.safetensors_index import plan_shards
-
+        if options.get("shard_size") is not None and takes_several(checkpoint, options):
             return plan_shards(checkpoint, target, options)
         # MindSpore's own bytes are why its dialect is asked for
         carry = options.get("carry", dialect != MS or "source" in checkpoint.details)
@@ -166,47 +148,6 @@ def _check_dialect(dialect: str, options: Mapping[str, Any]) -> None:
     texts = options.get("metadata") or {}
     if any(not isinstance(k, str) or not isinstance(v, str) or k == KEY for k, v in texts.items()):
         raise UsageError("metadata of safetensors are texts by name", found=printable(texts))
-
-
-class Written(NamedTuple):
-    """A file's header and what follows it."""
-
-    header: bytes
-    tensors: Sequence[Tensor]
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the whole file."""
-        return len(self.header) + sum(t.blob.nbytes for t in self.tensors)
-
-    def pieces(self) -> Iterator[Piece]:
-        """The file's bytes in order."""
-        yield self.header
-        for tensor in self.tensors:
-            yield tensor.blob
-
-
-def write_tensors(
-    tensors: Mapping[str, Tensor], metadata: Mapping[str, str], layout: Iterable[str] | None = None
-) -> Written:
-    """One file of tensors.
-
-    Args:
-        tensors: dense ones, in the order that the header lists them in.
-        metadata: texts by name.
-        layout: names in the order of the data; widest elements first where not given, so that all are aligned.
-    """
-    order = list(layout or sorted(tensors, key=lambda n: -tensors[n].dtype.itemsize))
-    begin, places = 0, {}
-    for name in order:
-        end = begin + tensors[name].blob.nbytes
-        places[name] = (begin, end)
-        begin = end
-    rows = {
-        name: {"dtype": DTYPE_NAMES[_library_type(t)], "shape": list(t.shape or ()), "data_offsets": list(places[name])}
-        for name, t in tensors.items()
-    }
-    return Written(header_bytes(rows, metadata), [tensors[name] for name in order])
 
 
 def _write_plain(carried: Carried, own: Mapping[str, Any], options: Mapping[str, Any]) -> Written:
@@ -235,29 +176,6 @@ def _write_mindspore(carried: Carried, own: Mapping[str, Any], options: Mapping[
     # MindSpore gives the library no metadata where there is no tensor
     metadata = metadata if tensors else {}
     return as_before(write_tensors(tensors, metadata, order), tensors, metadata, own.get("header", b""))
-
-
-def as_before(written: Written, tensors: Mapping[str, Tensor], metadata: Mapping[str, str], text: bytes) -> Written:
-    """The same tensors behind the header that their file was read with, where it still says the same.
-
-    Writers differ in the order of the data, of metadata, and in white space; readers do not see it.
-
-    Args:
-        written: the file as `write_tensors` plans it.
-        tensors: what it holds.
-        metadata: its metadata.
-        text: the header's text, or nothing.
-    """
-    if not text or not isinstance(text, bytes):
-        return written
-    before = parse_text(text, "the header it was read with")
-    same = list(before.entries) == list(tensors) and all(
-        e.shape == tensors[n].shape and e.dtype == _library_type(tensors[n]) for n, e in before.entries.items()
-    )
-    if not same or before.metadata != dict(metadata):
-        return written
-    names = sorted(before.entries, key=lambda n: (before.entries[n].begin, before.entries[n].end))
-    return Written(struct.pack("<Q", len(text)) + text, [tensors[n] for n in names])
 
 
 def _check_header(written: Written, carried: Carried, target: Location) -> None:

@@ -12,13 +12,13 @@ from evergraph.checkpoint import Checkpoint
 from evergraph.errors import DamagedError, EvergraphError, UnsafeError, UsageError, collect, printable
 from evergraph.formats.base import File, Format, Layout
 from evergraph.formats.carry import CARRY, KEY, Carried, describe, known, restore
-from evergraph.formats.safetensors import as_before, plain_target, write_tensors
 from evergraph.formats.safetensors_header import Header, parse_header
+from evergraph.formats.safetensors_layout import as_before, plain_target, write_tensors
 from evergraph.graph.strict_json import load_json
 from evergraph.stores import Location, Source, exists, open_source
 from evergraph.tensors import DTYPES, Extent, Tensor
 
-__all__ = ["SUFFIX", "SafeTensorsIndex", "plan_shards"]
+__all__ = ["SUFFIX", "SafeTensorsIndex", "plan_shards", "takes_several"]
 
 SUFFIX = ".safetensors.index.json"
 SHARD_SIZE = 5 * 10**9
@@ -85,7 +85,7 @@ class SafeTensorsIndex(Format):
     def plan(self, checkpoint: Checkpoint, target: Location, **options: Any) -> Layout:
         """The shards and, last, their index."""
         self.check_options(options, self.write_options)
-        return plan_shards(checkpoint, target, options, always=True)
+        return plan_shards(checkpoint, target, options)
 
 
 class _Shard(NamedTuple):
@@ -202,26 +202,28 @@ class _Draft(NamedTuple):
     ending: str = ""
 
 
-def plan_shards(checkpoint: Checkpoint, target: Location, options: Mapping[str, Any], always: bool = False) -> Layout:
+def takes_several(checkpoint: Checkpoint, options: Mapping[str, Any]) -> bool:
+    """Whether a checkpoint takes more than one file of the size that is asked for."""
+    carried = describe(checkpoint, _TARGET, options.get("carry", True))
+    return len(_drafts(known(checkpoint, SafeTensorsIndex.name), carried, options)) > 1
+
+
+def plan_shards(checkpoint: Checkpoint, target: Location, options: Mapping[str, Any]) -> Layout:
     """The shards of a checkpoint and their index, which becomes visible last.
 
     Args:
         checkpoint: what to save.
         target: the index, or the one file that there would be without shards; shards stand beside it.
         options: those of `SafeTensorsIndex`.
-        always: write an index even where one shard holds everything.
+
+    Raises:
+        UsageError: the target is a stream.
     """
     if target.is_stream:
         raise UsageError("several files cannot go down one stream", where=target.shown, fix="give a path")
     carried = describe(checkpoint, _TARGET, options.get("carry", True))
     own = known(checkpoint, SafeTensorsIndex.name)
-    limit = options.get("shard_size")
-    drafts = _as_read(own, carried.tensors) if limit is None else []
-    drafts = drafts or _fill(carried.tensors, SHARD_SIZE if limit is None else _bytes_of(limit))
-    if len(drafts) == 1 and not always:
-        from evergraph.formats.safetensors import SafeTensors
-
-        return SafeTensors().plan(checkpoint, target, **{k: v for k, v in options.items() if k != "shard_size"})
+    drafts = _drafts(own, carried, options)
     stem = target.basename.removesuffix(SUFFIX).removesuffix(".safetensors")
     names, left = _free_names(target, stem, drafts)
     files, homes = [], {}
@@ -234,6 +236,13 @@ def plan_shards(checkpoint: Checkpoint, target: Location, options: Mapping[str, 
     text = _index_text({n: homes[n] for n in carried.tensors}, carried, own)
     files.append(File(target.sibling(stem + SUFFIX), lambda: (text,), len(text)))
     return Layout(tuple(files), carried.losses, (*carried.notes, *left))
+
+
+def _drafts(own: Mapping[str, Any], carried: Carried, options: Mapping[str, Any]) -> list[_Draft]:
+    """The shards: those that were read, or as many as the size that is asked for makes."""
+    limit = options.get("shard_size")
+    drafts = _as_read(own, carried.tensors) if limit is None else []
+    return drafts or _fill(carried.tensors, SHARD_SIZE if limit is None else _bytes_of(limit))
 
 
 def _as_read(own: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> list[_Draft]:
