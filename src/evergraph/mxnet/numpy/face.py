@@ -33,6 +33,18 @@ class Face(ABC):
     def holds(self, value: Any) -> bool:
         """Whether a value is an operand of this face, and not a number."""
 
+    def rank(self, value: Any) -> int | None:
+        """How many axes an operand has, where that is known."""
+        return None
+
+    def rows(self, value: Any) -> Any:
+        """What an operator gives as rows of one array, and NumPy as a tuple; symbols cannot know how many they are."""
+        return value
+
+    def number(self, value: Any, kind: type) -> Any:
+        """A result that NumPy gives as a Python number."""
+        return value
+
 
 class ArrayFace(Face):
     """Computes at once.
@@ -51,6 +63,18 @@ class ArrayFace(Face):
     def holds(self, value: Any) -> bool:
         """Whether a value is an array of this face."""
         return isinstance(value, self._kind)
+
+    def rank(self, value: Any) -> int | None:
+        """How many axes an array has."""
+        return value.ndim
+
+    def rows(self, value: Any) -> Any:
+        """The rows as a tuple."""
+        return tuple(value)
+
+    def number(self, value: Any, kind: type) -> Any:
+        """The only value as a Python number."""
+        return kind(value.item())
 
 
 class Table(dict[str, Callable[..., Any]]):

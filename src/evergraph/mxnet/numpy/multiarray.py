@@ -9,12 +9,14 @@ import numpy as onp
 from evergraph.mxnet.base import numeric_types
 from evergraph.mxnet.context import Context
 from evergraph.mxnet.ndarray.ndarray import NDArray
+from evergraph.mxnet.ndarray.types import numpy_type
 from evergraph.mxnet.numpy.face import ArrayFace
+from evergraph.mxnet.numpy.methods import NumpyMethods
 
 __all__ = ["FACE", "ndarray"]
 
 
-class ndarray(NDArray):
+class ndarray(NumpyMethods, NDArray):  # type: ignore[misc]  # its methods are NumPy's, with NumPy's parameters
     """An array of one element type on one device, with NumPy's shapes, operators and methods.
 
     Arrays are made by `mx.np.array` and its like, or by `as_np_ndarray()` over the memory of an `NDArray`. Functions
@@ -110,6 +112,11 @@ class ndarray(NDArray):
 
     # devices, types, copies
 
+    @property
+    def dtype(self) -> onp.dtype:
+        """The element type, as NumPy's arrays have it."""
+        return onp.dtype(numpy_type(self._data.dtype))
+
     def as_nd_ndarray(self) -> NDArray:
         """The array as an `NDArray`, over the same memory and with the same history."""
         return self._as(NDArray)
@@ -133,6 +140,10 @@ class ndarray(NDArray):
         if order not in ("K", "A", "C") or casting != "unsafe" or not subok:
             raise ValueError("astype takes order='K', casting='unsafe' and subok=True alone")
         return super().astype(dtype, copy)
+
+    def reshape_view(self, *shape: Any, **kwargs: Any) -> Any:
+        """The same memory under another shape; see `NDArray.reshape`."""
+        return NDArray.reshape(self, *shape, **kwargs)
 
     def copy(self, order: str = "C") -> Any:
         """A copy on the same device.
@@ -207,5 +218,5 @@ def _refuse(inputs: Any) -> NoReturn:
 
 ndarray.__module__ = "mxnet.numpy"
 
-FACE = ArrayFace(ndarray)
+FACE = ndarray._op = ArrayFace(ndarray)
 """Functions over these arrays."""
