@@ -13,7 +13,8 @@ from typing import Any
 from evergraph.checkpoint import Checkpoint
 from evergraph.errors import DamagedError, UnsafeError, collect, printable
 from evergraph.formats.base import Format
-from evergraph.formats.bundle import OPTIONS, Bundle
+from evergraph.formats.bundle import Bundle
+from evergraph.formats.candidates import OPTIONS
 from evergraph.formats.members import PIECE, Budget, Inflated, require_shallow
 from evergraph.formats.tar_reader import TarTable, looks_like_tar
 from evergraph.formats.zip_reader import END, LOCAL, zip_table

@@ -3,7 +3,7 @@
 import os
 
 from evergraph.errors import UsageError, printable
-from evergraph.formats.bundle import find, strong
+from evergraph.formats.candidates import find, strong
 from evergraph.stores import Location, list_folder, locate
 
 __all__ = ["in_folder"]

@@ -8,7 +8,8 @@ from evergraph.checkpoint import Checkpoint
 from evergraph.errors import StoreError, printable
 from evergraph.formats.bundle import Bundle
 from evergraph.formats.folder import in_folder
-from evergraph.formats.mxnet_checkpoint import MXNetCheckpoint, prefix_bundle, split_name
+from evergraph.formats.mxnet_checkpoint import MXNetCheckpoint, prefix_bundle
+from evergraph.formats.mxnet_pair import split_name
 from evergraph.formats.registry import by_content, by_name
 from evergraph.formats.tensorflow_folder import index_in_folder, index_of_prefix
 from evergraph.formats.training_state import state_in_folder

@@ -25,7 +25,7 @@ _formats = {
     "torch-tar": "evergraph.formats.torch_legacy:TorchTar",
     "mxnet-pickle": "evergraph.formats.pickles:MXNetPickle",
     "mxnet-states": "evergraph.formats.pickles:MXNetStates",
-    "mxnet-symbol": "evergraph.formats.mxnet_checkpoint:MXNetSymbol",
+    "mxnet-symbol": "evergraph.formats.mxnet_symbol:MXNetSymbol",
     "mxnet-checkpoint": "evergraph.formats.mxnet_checkpoint:MXNetCheckpoint",
     "tensorflow-bundle": "evergraph.formats.tensorflow_bundle:TensorFlowBundle",
     "archive": "evergraph.formats.archives:Archive",

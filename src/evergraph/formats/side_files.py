@@ -1,14 +1,11 @@
 """What the files beside a checkpoint say: input shapes, labels, hyperparameters."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from evergraph.errors import EvergraphError
 from evergraph.graph.strict_json import load_json
 from evergraph.stores import Source
-
-if TYPE_CHECKING:
-    from evergraph.formats.bundle import Bundle
 
 __all__ = ["side_metadata"]
 
@@ -18,11 +15,12 @@ _LABELS = ("synset.txt", "labels.txt", "synset_words.txt", "class_labels.txt")
 _HYPERPARAMETERS = ("hyperparams.json", "hyperparameters.json")
 
 
-def side_metadata(bundle: "Bundle", chosen: str) -> dict[str, Any]:
+def side_metadata(listed: Iterable[str], source: Callable[[str], Source], chosen: str) -> dict[str, Any]:
     """What files in the checkpoint's own folder add to its metadata.
 
     Args:
-        bundle: the files.
+        listed: the files.
+        source: opens one of them.
         chosen: the checkpoint's name or prefix among them.
 
     Returns:
@@ -30,11 +28,11 @@ def side_metadata(bundle: "Bundle", chosen: str) -> dict[str, Any]:
         a line), `hyperparameters` (SageMaker's own), each where there is one and it can be read.
     """
     folder = chosen.rpartition("/")[0]
-    beside = {n.rpartition("/")[2]: n for n in bundle.names if n.rpartition("/")[0] == folder}
+    beside = {n.rpartition("/")[2]: n for n in listed if n.rpartition("/")[0] == folder}
     found: dict[str, Any] = {}
     for names, key, read in ((_SHAPES, "input_shapes", _shapes), (_HYPERPARAMETERS, "hyperparameters", _plain)):
         name = next((beside[n] for n in names if n in beside), None)
-        value = _read(bundle.source(name), read) if name is not None else None
+        value = _read(source(name), read) if name is not None else None
         if value:
             found[key] = value
     labels = next((beside[n] for n in _LABELS if n in beside), None)

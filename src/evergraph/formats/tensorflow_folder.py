@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 
 from evergraph.errors import UsageError, printable
-from evergraph.formats.bundle import find
+from evergraph.formats.candidates import find
 from evergraph.formats.tensorflow_bundle import SUFFIX
 from evergraph.stores import Location, exists, list_folder, locate, open_source
 

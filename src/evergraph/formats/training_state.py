@@ -13,7 +13,7 @@ from typing import Any
 from evergraph.checkpoint import Checkpoint
 from evergraph.errors import DamagedError, FormatError, UsageError, printable
 from evergraph.formats.base import Format, Layout
-from evergraph.formats.bundle import find
+from evergraph.formats.candidates import find
 from evergraph.formats.safetensors import SafeTensors
 from evergraph.formats.shards import TABLE, Shards
 from evergraph.graph import parse
