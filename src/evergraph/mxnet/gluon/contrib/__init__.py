@@ -5,7 +5,7 @@ from typing import Any
 
 __all__: list[str] = []
 
-_MODULES = frozenset(("cnn", "data", "nn", "rnn"))
+_MODULES = frozenset(("cnn", "data", "estimator", "nn", "rnn"))
 
 
 def __getattr__(name: str) -> Any:
