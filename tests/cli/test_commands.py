@@ -311,6 +311,30 @@ def test_diff_tells_same_from_different(run, tmp_path):
     assert "by up to 0.5" in out
 
 
+def test_diff_takes_two_epochs_of_one_prefix(run, tmp_path):
+    for epoch in (1, 2):
+        eg.save({"arg:w": np.full(3, epoch, "float32")}, tmp_path / f"net-{epoch:04d}.params")
+    (tmp_path / "net-symbol.json").write_bytes(to_json(Graph([Node("null", "w")], heads=[(0, 0, 0)])))
+    assert run("diff", tmp_path / "net", tmp_path / "net", "--epoch", 2)[0] == 0
+    code, out, _ = run("diff", tmp_path / "net", tmp_path / "net", "--epoch", 1, "--epoch", 2)
+    assert code == 1
+    assert "arg:w: 3 of 3 differ, by up to 1" in out
+    code, _, err = run("diff", "a", "b", "--member", "x", "--member", "y", "--member", "z")
+    assert code == 2
+    assert "--member is given once for both, or for A and for B" in err
+
+
+@pytest.mark.parametrize("words", [("diff", "a.params"), ("inspect", "--colour", "a.params"), ("look", "a.params")])
+def test_a_wrong_command_line_is_told_to_a_program_too(words, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([*words, "--json"])
+    out = capsys.readouterr()
+    assert ended.value.code == 2
+    told = json.loads(out.out)
+    assert told["error"] == "UsageError"
+    assert told["what"] in out.err
+
+
 def test_standard_input_is_read():
     data = (LENET.parent / "lenet-0001.params").read_bytes()
     done = subprocess.run(

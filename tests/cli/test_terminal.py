@@ -95,3 +95,8 @@ def test_verify_speaks_of_no_tensors_where_there_are_none(capsys):
     out = capsys.readouterr().out
     assert "tensors" not in out
     assert "checksums" not in out
+
+
+def test_wide_characters_do_not_move_the_columns_behind_them():
+    rows = table([("name", "type"), ("权重", "float32"), ("e\u0301", "int8"), ("weight", "bool")])
+    assert rows == ["name    type", "权重    float32", "e\u0301       int8", "weight  bool"]

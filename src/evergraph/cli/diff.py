@@ -1,8 +1,10 @@
 """`evergraph diff`: compare two checkpoints, names, shapes, types and values."""
 
 import argparse
+from typing import Any
 
 from evergraph.cli.output import Output
+from evergraph.errors import UsageError
 
 __all__ = ["arguments", "run"]
 
@@ -15,14 +17,34 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--tolerance", type=float, default=0.0, help="largest difference of a value that counts as none"
     )
 
+    twice = "; given twice, for A and for B"
+    parser.add_argument("--dec-key", metavar="FILE", action="append", help=f"file with a MindSpore key{twice}")
+    parser.add_argument("--epoch", type=int, action="append", help=f"epoch of a prefix{twice}")
+    parser.add_argument("--member", action="append", help=f"which checkpoint of an archive or a folder{twice}")
+
 
 def run(args: argparse.Namespace, out: Output) -> int:
     """Compare."""
     import evergraph
 
+    first, second = _options(args, 0), _options(args, 1)
     with out.progress():
-        found = evergraph.diff(args.first, args.second, tolerance=args.tolerance)
+        one, two = evergraph.open(args.first, **first), evergraph.open(args.second, **second)
+        found = evergraph.diff(one, two, tolerance=args.tolerance)
     out.report(found.report())
     for text in found.lines():
         out.line(text, hang=2)
     return 0 if found.same else 1
+
+
+def _options(args: argparse.Namespace, side: int) -> dict[str, Any]:
+    """How one of the two is opened: what was given once is for both."""
+    from evergraph.cli.opening import options_of
+
+    chosen = argparse.Namespace()
+    for name in ("dec_key", "epoch", "member"):
+        given = getattr(args, name) or []
+        if len(given) > 2:
+            raise UsageError(f"--{name.replace('_', '-')} is given once for both, or for A and for B", found=len(given))
+        setattr(chosen, name, given[min(side, len(given) - 1)] if given else None)
+    return options_of(chosen)

@@ -9,10 +9,11 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from typing import Any, NoReturn
 
 from evergraph import __version__
 from evergraph.cli.output import Output, UnwrittenError, unwritten
-from evergraph.errors import EvergraphError
+from evergraph.errors import EvergraphError, UsageError
 
 __all__ = ["COMMANDS", "GOOD", "main"]
 
@@ -84,21 +85,42 @@ def _leave_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+class _Parser(argparse.ArgumentParser):
+    """Tells what is wrong with a command line, to programs too.
+
+    Args:
+        json: whether a program asks.
+        options: those of `ArgumentParser`.
+    """
+
+    def __init__(self, json: bool = False, **options: Any) -> None:
+        super().__init__(**options)
+        self._json = json
+
+    def error(self, message: str) -> NoReturn:
+        """Say it, and end with the exit code for bad input."""
+        self.print_usage(sys.stderr)
+        Output(json=self._json).error(UsageError(message, fix=f"{self.prog} --help says what there is"))
+        self.exit(BAD_INPUT)
+
+
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    asked = "--json" in words
+    parser = _Parser(
+        json=asked,
         prog="evergraph",
         description="Open, look at, upgrade, run and convert MXNet and MindSpore checkpoints, without either.",
         epilog="evergraph COMMAND --help says more. Exit codes: 0 good, 1 differences or findings, 2 bad input.",
     )
     parser.add_argument("--version", action="version", version=f"evergraph {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    shared = argparse.ArgumentParser(add_help=False)
+    shared = _Parser(add_help=False)
     shared.add_argument("--json", action="store_true", help="give the report to a program: one JSON object")
     shared.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors and what was asked for")
     called = next((w for w in words if not w.startswith("-")), None)
     for name, purpose in COMMANDS.items():
         each = commands.add_parser(
-            name, help=purpose, description=purpose[0].upper() + purpose[1:] + ".", parents=[shared]
+            name, help=purpose, description=purpose[0].upper() + purpose[1:] + ".", parents=[shared], json=asked
         )
         # only the command that is called is imported: the help of all stays instant
         if name == called:

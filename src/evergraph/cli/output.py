@@ -8,6 +8,7 @@ import shutil
 import sys
 import textwrap
 import time
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -41,19 +42,29 @@ def table(rows: Sequence[Sequence[object]], right: Sequence[int] = (), width: in
     w         8
     """
     cells = [[printable(c) for c in row] for row in rows]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))] if cells else []
+    widths = [max(_columns(row[i]) for row in cells) for i in range(len(cells[0]))] if cells else []
     room = _LONG if width is None else width - sum(w + 2 for w in widths[1:])
-    fitting = [len(row[0]) for row in cells if len(row[0]) <= room]
+    fitting = [_columns(row[0]) for row in cells if _columns(row[0]) <= room]
     # where few names fit, two lines for each would be worse than lines that are too long
     if len(widths) > 1 and widths[0] > room and 2 * len(fitting) > len(cells):
         widths[0] = max(fitting)
     lines = []
     for row in cells:
-        apart = width is not None and len(row[0]) > widths[0]
+        apart = width is not None and _columns(row[0]) > widths[0]
         told = ["", *row[1:]] if apart else row
-        columns = (c.rjust(w) if i in right else c.ljust(w) for i, (c, w) in enumerate(zip(told, widths, strict=True)))
+        columns = (
+            " " * (w - _columns(c)) + c if i in right else c + " " * (w - _columns(c))
+            for i, (c, w) in enumerate(zip(told, widths, strict=True))
+        )
         lines.append((f"{row[0]}\n" if apart else "") + "  ".join(columns).rstrip())
     return lines
+
+
+def _columns(text: str) -> int:
+    """Columns of a terminal that a text takes: Chinese characters take two each, accents none."""
+    if text.isascii():
+        return len(text)
+    return sum(0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "FW") for c in text)
 
 
 class UnwrittenError(StoreError):

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import IO
 
-from evergraph.errors import DamagedError, StoreError, printable
+from evergraph.errors import DamagedError, StoreError, counted, printable
 from evergraph.stores.uri import Location, locate
 
 __all__ = ["BytesSource", "LocalSource", "Source", "StreamSource", "human"]
@@ -36,12 +36,12 @@ BLOCK = 256 * 1024
 def human(count: float) -> str:
     """A number of bytes in words.
 
-    >>> human(553 * 10**6)
-    '553.0 MB'
+    >>> human(553 * 10**6), human(1)
+    ('553.0 MB', '1 byte')
     """
     for unit in ("bytes", "kB", "MB", "GB", "TB", "PB"):
         if abs(count) < 1000 or unit == "PB":
-            return f"{count:.0f} bytes" if unit == "bytes" else f"{count:.1f} {unit}"
+            return counted(round(count), "byte") if unit == "bytes" else f"{count:.1f} {unit}"
         count /= 1000
     return ""
 
