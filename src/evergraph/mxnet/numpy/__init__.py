@@ -7,32 +7,31 @@ array([0., 2., 4.])
 
 from typing import Any
 
-import numpy as onp
-
+from evergraph.mxnet.numpy import arrayprint, fallback, io, utils
 from evergraph.mxnet.numpy.array import array
+from evergraph.mxnet.numpy.arrayprint import set_printoptions
 from evergraph.mxnet.numpy.face import bound
-from evergraph.mxnet.numpy.functions import (
-    binary,
-    choosing,
-    creation,
-    editing,
-    joining,
-    products,
-    reductions,
-    shape,
-    unary,
-)
+from evergraph.mxnet.numpy.functions import arrays_only as _arrays_only
+from evergraph.mxnet.numpy.functions import binary as _binary
+from evergraph.mxnet.numpy.functions import choosing as _choosing
+from evergraph.mxnet.numpy.functions import creation as _creation
+from evergraph.mxnet.numpy.functions import editing as _editing
+from evergraph.mxnet.numpy.functions import joining as _joining
+from evergraph.mxnet.numpy.functions import products as _products
+from evergraph.mxnet.numpy.functions import reductions as _reductions
+from evergraph.mxnet.numpy.functions import shape as _shapes
+from evergraph.mxnet.numpy.functions import unary as _unary
+from evergraph.mxnet.numpy.io import genfromtxt
 from evergraph.mxnet.numpy.methods import install
 from evergraph.mxnet.numpy.multiarray import FACE, ndarray
 
-__all__ = ["array", "ndarray"]
+__all__ = ["array", "arrayprint", "fallback", "genfromtxt", "io", "ndarray", "set_printoptions", "utils"]
 
-pi, e, inf, nan, newaxis = onp.pi, onp.e, onp.inf, onp.nan, None
-bool_, float16, float32, float64 = onp.bool_, onp.float16, onp.float32, onp.float64
-int8, uint8, int32, int64 = onp.int8, onp.uint8, onp.int32, onp.int64
-
+_FAMILIES = (_unary, _binary, _creation, _reductions, _shapes, _joining, _choosing, _editing, _products, _arrays_only)
 _FUNCTIONS: dict[str, Any] = {}
-for _home in (unary, binary, creation, reductions, shape, joining, choosing, editing, products):
+for _home in _FAMILIES:
     _FUNCTIONS.update(bound(_home.TABLE, FACE, "mxnet.numpy"))
+globals().update({name: getattr(utils, name) for name in utils.__all__})
+globals().update(fallback.FUNCTIONS)
 globals().update(_FUNCTIONS)
 install(ndarray, _FUNCTIONS)

@@ -19,11 +19,19 @@ def array(object: Any, dtype: Any = None, ctx: Any = None) -> ndarray:
         dtype: the element type; an array's own, and float32 for everything else, where it is not given.
         ctx: the device; the current one where it is not given.
 
+    Raises:
+        ValueError: the object is a legacy `NDArray`.
+        TypeError: it holds no numbers.
+
     >>> array([1, 2])
     array([1., 2.])
     """
     device = read_context(ctx)
-    if dtype is None and not isinstance(object, (Array, onp.ndarray)):
+    if isinstance(object, Array) and not isinstance(object, ndarray):
+        raise ValueError("a legacy NDArray becomes an array with NumPy's semantics by as_np_ndarray(), without a copy")
+    if dtype is None and not isinstance(object, (ndarray, onp.ndarray, onp.generic)):
         dtype = onp.float32
+    if object is None:
+        object = onp.nan
     found = tensor_of(object, None if dtype is None else torch_type(dtype))
     return ndarray(found.to(device.torch_device), device)

@@ -41,6 +41,10 @@ class Face(ABC):
         """What an operator gives as rows of one array, and NumPy as a tuple; symbols cannot know how many they are."""
         return value
 
+    def several(self, value: Any) -> Any:
+        """What an operator gives as a list of results, of which there may be one, and NumPy as a tuple or alone."""
+        return value
+
     def number(self, value: Any, kind: type) -> Any:
         """A result that NumPy gives as a Python number."""
         return value
@@ -71,6 +75,12 @@ class ArrayFace(Face):
     def rows(self, value: Any) -> Any:
         """The rows as a tuple."""
         return tuple(value)
+
+    def several(self, value: Any) -> Any:
+        """A tuple of arrays, or the only one."""
+        if isinstance(value, list):
+            return value[0] if len(value) == 1 else tuple(value)
+        return value
 
     def number(self, value: Any, kind: type) -> Any:
         """The only value as a Python number."""

@@ -2,11 +2,10 @@
 
 import warnings
 from collections.abc import Callable, Iterator
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as onp
 
-from evergraph.mxnet.base import numeric_types
 from evergraph.mxnet.context import Context
 from evergraph.mxnet.ndarray.ndarray import NDArray
 from evergraph.mxnet.ndarray.types import numpy_type
@@ -188,32 +187,16 @@ class ndarray(NumpyMethods, NDArray):  # type: ignore[misc]  # its methods are N
     # NumPy's own functions on these arrays
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        """`numpy.sin(x)` and its like give arrays of this class, by the function of the same name here."""
-        from evergraph.mxnet import numpy
+        """`numpy.sin(x)` and its like give arrays of this class."""
+        from evergraph.mxnet.numpy.dispatch import array_ufunc
 
-        found = getattr(numpy, ufunc.__name__, None)
-        if method != "__call__" or found is None or any(isinstance(x, onp.ndarray) for x in inputs):
-            _refuse(inputs)
-        out = kwargs.pop("out", None)
-        if out is not None:
-            kwargs["out"] = out[0] if isinstance(out, tuple) else out
-        return found(*inputs, **kwargs)
+        return array_ufunc(ufunc, method, inputs, kwargs)
 
     def __array_function__(self, func: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
-        """`numpy.mean(x)` and its like give arrays of this class, by the function of the same name here."""
-        from evergraph.mxnet import numpy
+        """`numpy.mean(x)` and its like give arrays of this class."""
+        from evergraph.mxnet.numpy.dispatch import array_function
 
-        found = getattr(numpy, func.__name__, None)
-        if found is None:
-            return NotImplemented
-        return found(*args, **kwargs)
-
-
-def _refuse(inputs: Any) -> NoReturn:
-    for each in inputs:
-        if not isinstance(each, (ndarray, *numeric_types)):
-            raise TypeError(f"type {type(each)} not supported")
-    raise TypeError("this function of NumPy has no counterpart for mxnet.numpy.ndarray")
+        return array_function(func, types, args, kwargs)
 
 
 ndarray.__module__ = "mxnet.numpy"

@@ -15,13 +15,12 @@ def where(op: Face, condition: Any, x: Any = None, y: Any = None) -> Any:
     """`numpy.where`; with the condition alone, `nonzero`.
 
     Raises:
-        ValueError: one of x and y alone.
-        TypeError: they are neither arrays nor numbers.
+        TypeError: one of x and y alone; they are neither arrays nor numbers.
     """
     if x is None and y is None:
         return nonzero(op, condition)
     if x is None or y is None:
-        raise ValueError("either both or neither of x and y should be given")
+        raise TypeError("either both or neither of x and y should be given")
     if isinstance(condition, numeric_types):
         return x if condition != 0 else y
     if op.holds(x) and op.holds(y):
@@ -94,7 +93,7 @@ def unique(
     """`numpy.unique`."""
     asked = {"return_index": return_index, "return_inverse": return_inverse, "return_counts": return_counts}
     found = op("_npi_unique", ar, axis=axis, **asked)
-    return tuple(found) if isinstance(found, list) else found
+    return op.several(found)
 
 
 @TABLE.add

@@ -1,5 +1,6 @@
 """Values put in, taken out, padded and mended."""
 
+import warnings
 from typing import Any
 
 import numpy as onp
@@ -15,7 +16,7 @@ TABLE = Table()
 def _placed(name: str, obj: Any) -> dict[str, Any]:
     """The parameters for a place, or a slice of them."""
     if isinstance(obj, slice):
-        return {"start": obj.start, "stop": obj.stop, "step": obj.step}
+        return {"start": obj.start, "stop": obj.stop, "step": 1 if obj.step is None else obj.step}
     if isinstance(obj, integer_types):
         return {"int_ind": int(obj)}
     raise TypeError(f"{name} takes a place as an integer, a slice or an array, found {type(obj)}")
@@ -133,22 +134,21 @@ def pad(op: Face, x: Any, pad_width: Any = None, mode: Any = "constant", **kwarg
     """`numpy.pad` with the modes "constant", "edge", "reflect", "symmetric", "maximum" and "minimum".
 
     Raises:
-        NotImplementedError: another mode.
-        ValueError: a keyword that the mode has not.
+        ValueError: another mode, or a keyword that the mode has not.
         TypeError: widths that are no integers.
     """
     widths = onp.asarray(pad_width)
     if widths.dtype.kind not in "iu":
         raise TypeError("`pad_width` must be of integral type.")
     if callable(mode) or mode not in _PADDING:
-        raise NotImplementedError(f"pad has the modes {', '.join(_PADDING)}, found {mode!r}")
+        raise ValueError(f"pad has the modes {', '.join(_PADDING)}, found {mode!r}")
     unknown = kwargs.keys() - _PADDING[mode]
     if unknown:
         raise ValueError(f"unsupported keyword arguments for mode {mode!r}: {', '.join(sorted(unknown))}")
     pairs = onp.broadcast_to(widths, (op.rank(x) or len(widths), 2)) if op.rank(x) is not None else widths
     named: dict[str, Any] = {"pad_width": tuple(map(tuple, pairs.tolist())), "mode": mode}
-    if mode == "constant":
-        named["constant_value"] = kwargs.get("constant_values", 0)
-    elif "reflect_type" in kwargs:
+    if kwargs.get("constant_values", 0):
+        warnings.warn("as in MXNet 1.9.1, pad puts zeros whatever constant_values is", stacklevel=3)
+    if "reflect_type" in kwargs:
         named["reflect_type"] = kwargs["reflect_type"]
     return op("_npi_pad", x, **named)

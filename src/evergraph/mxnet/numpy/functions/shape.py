@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as onp
+
 from evergraph.mxnet.base import numeric_types
 from evergraph.mxnet.numpy.face import Face, Table
 
@@ -17,20 +19,25 @@ def _only_c(order: str) -> None:
 
 @TABLE.add
 def reshape(op: Face, a: Any, newshape: Any, order: str = "C", out: Any = None) -> Any:
-    """`numpy.reshape`, a copy."""
-    return op("_np_reshape", a, newshape=newshape, order=order, out=out)
+    """`numpy.reshape`, a copy.
+
+    Raises:
+        NotImplementedError: another order than "C".
+    """
+    _only_c(order)
+    return op("_np_reshape", a, newshape=newshape, out=out)
 
 
 @TABLE.add
 def ravel(op: Face, x: Any, order: str = "C") -> Any:
-    """`numpy.ravel`, a copy; of a number, an array of 1.
+    """`numpy.ravel`, a copy; a number by NumPy's own.
 
     Raises:
         NotImplementedError: another order than "C".
     """
     _only_c(order)
     if isinstance(x, numeric_types):
-        return op("_npi_full", shape=(1,), value=x)
+        return onp.reshape(x, -1)
     return op("_npi_reshape", x, newshape=-1)
 
 
@@ -66,9 +73,9 @@ def rot90(op: Face, m: Any, k: int = 1, axes: Any = (0, 1)) -> Any:
 
 @TABLE.add
 def flip(op: Face, m: Any, axis: Any = None, out: Any = None) -> Any:
-    """`numpy.flip`, a copy; a number is its own."""
+    """`numpy.flip`, a copy; a number by NumPy's own."""
     if isinstance(m, numeric_types):
-        return m
+        return onp.flip(m, axis)
     return op("_npi_flip", m, axis=axis, out=out)
 
 
@@ -108,7 +115,7 @@ def broadcast_to(op: Face, array: Any, shape: Any) -> Any:
 def tile(op: Face, A: Any, reps: Any) -> Any:
     """`numpy.tile`."""
     if isinstance(A, numeric_types):
-        A = op("_npi_full", shape=(), value=A)
+        return onp.tile(A, reps)
     return op("_npi_tile", A, reps=reps)
 
 
