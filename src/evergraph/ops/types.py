@@ -193,6 +193,8 @@ class _Choice(ParameterType):
     def convert(self, value: Any) -> str | None:
         if value is None:
             return self.parse("None")
+        if value is int or value is float:  # Python's own, where they stand for element types
+            value = "int64" if value is int else "float64"
         if not isinstance(value, str):
             value = getattr(value, "__name__", None) or getattr(value, "name", None) or str(value)
         return self.parse(value)
