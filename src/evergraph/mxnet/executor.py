@@ -8,6 +8,7 @@ import numpy as np
 from evergraph import engine
 from evergraph.errors import EvergraphError, ShapeError, UsageError, collect, printable
 from evergraph.mxnet.context import Context
+from evergraph.mxnet.fitting import misfit
 from evergraph.mxnet.heads import needs_head_gradients
 from evergraph.mxnet.ndarray import sparse as sparse_arrays
 from evergraph.mxnet.ndarray.base import Array, wrap
@@ -268,8 +269,8 @@ class Executor:
             for name, value in given.items():
                 if name not in mine:
                     wrong += [] if allow_extra_params else [f"{printable(name)}: no such {what}"]
-                elif tuple(mine[name].shape) != tuple(value.shape):
-                    wrong.append(f"{printable(name)}: shape {tuple(value.shape)} for {tuple(mine[name].shape)}")
+                elif (found := misfit(value, mine[name])) is not None:
+                    wrong.append(f"{printable(name)}: {found}")
                 else:
                     pairs.append((mine[name], value))
         collect(_ValueError, "parameters do not fit the executor; nothing was copied", wrong)

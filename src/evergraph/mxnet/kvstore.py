@@ -135,7 +135,7 @@ def _summed(values: Sequence[Any]) -> Any:
     """The sum of one array from each device, on the first one's device; row_sparse ones stay so."""
     total = values[0]
     for each in values[1:]:
-        total = nd.elemwise_add(total, each.as_in_context(total.context))
+        total = nd.elemwise_add(total, each.as_in_ctx(total.context))
     return total
 
 
@@ -216,7 +216,7 @@ class KVStore(KVStoreBase):
     def _take(self, key: Any, total: Any) -> None:
         stored = self._value(key)
         if self._updater is not None:
-            self._updater(_number(key), total.as_in_context(stored.context), stored)
+            self._updater(_number(key), total.as_in_ctx(stored.context), stored)
         elif total.stype == stored.stype == "default":
             stored[:] = total
         else:
@@ -310,11 +310,15 @@ class KVStore(KVStoreBase):
 
         Raises:
             AssertionError: there is no optimizer.
+            MXNetError: the states are not those of the store's values; all is listed, and nothing is changed.
         """
         if not isinstance(self._updater, opt.Updater):
             raise _StoreError("Cannot load states for distributed training", fix="set an optimizer first")
         with open_source(fname) as source:
-            self._updater.set_states(bytes(source.head(source.size)), where=fname)
+            data = bytes(source.head(source.size))
+        weights = {_number(key): value for key, value in self._values.items()}
+        # releases before 1.1 name states by numbers
+        self._updater.set_states(data, weights, {i: [key] for i, key in enumerate(weights)}, where=fname)
 
     def set_gradient_compression(self, compression_params: Mapping[str, Any]) -> None:
         """Compress the gradients of devices to two bits each, with what is lost kept for the next time.

@@ -10,6 +10,7 @@ from evergraph.mxnet import optimizer as opt
 from evergraph.mxnet.gluon.errors import BlockValueError, ParameterFitError
 from evergraph.mxnet.gluon.parameter import Parameter
 from evergraph.mxnet.gluon.parameter_dict import ParameterDict
+from evergraph.mxnet.undo import foreign, whole
 from evergraph.stores import commit, open_source
 
 __all__ = ["Trainer"]
@@ -146,7 +147,7 @@ class Trainer:
                 self._store.pushpull(index, grads, grads)
             elif len(grads) > 1:
                 with autograd.pause():
-                    total = nd.add_n(*[g.as_in_context(grads[0].context) for g in grads])
+                    total = nd.add_n(*[g.as_in_ctx(grads[0].context) for g in grads])
                     for grad in grads:
                         total.copyto(grad)
 
@@ -163,8 +164,22 @@ class Trainer:
                 " suppress this warning and skip updating of Parameters with stale gradient"
             )
         with autograd.pause():
-            for place, updater in enumerate(self._updaters):
-                self._update_on(place, updater)
+            if not foreign(self._optimizer, self._optimizer.lr_scheduler):
+                self._update_all()
+                return
+            learned = [p._read(p._data, list) for p in self._params if p.grad_req != "null"]
+            fresh = [(d, d._fresh_grad) for row in learned for d in row]
+            try:
+                with whole(self._optimizer, self._updaters, learned):
+                    self._update_all()
+            except BaseException:
+                for value, was in fresh:
+                    value._fresh_grad = was
+                raise
+
+    def _update_all(self) -> None:
+        for place, updater in enumerate(self._updaters):
+            self._update_on(place, updater)
 
     def _stale(self) -> list[Parameter]:
         learned = [p for p in self._params if p.grad_req != "null"]
@@ -198,6 +213,11 @@ class Trainer:
         """
         with open_source(fname) as source:
             data = bytes(source.head(source.size))
+        first = self._updaters[0]
+        values = (p._read(p._data, list)[0] if p._data is not None else None for p in self._params)
+        # what has no value yet has no state to compare with
+        weights = {i: v for i, v in enumerate(values) if v is not None}
+        first.set_states(data, weights if len(weights) == len(self._params) else None, where=fname)
         for updater in self._updaters:
             updater.set_states(data)
             updater.optimizer = self._updaters[0].optimizer

@@ -20,6 +20,7 @@ from evergraph.mxnet.model import BatchEndParam
 from evergraph.mxnet.module.batches import DataError, batches
 from evergraph.mxnet.module.guard import Guard
 from evergraph.mxnet.resume.session import Unsaved, begin
+from evergraph.mxnet.undo import Steps
 
 __all__ = ["BaseModule", "ModuleStateError", "check_all_names", "check_input_names", "parse_data_desc"]
 
@@ -301,10 +302,11 @@ class BaseModule:
         self.init_optimizer(kvstore, optimizer, optimizer_params)
         at_end = _as_list(epoch_end_callback) if epoch_end_callback is not None else []
         guard = Guard(self) if nan_guard else None
-        with begin(checkpoint, self, train_data, eval_data, eval_metric, begin_epoch) as run:
+        steps = Steps()
+        with steps.heard(), begin(checkpoint, self, train_data, eval_data, eval_metric, begin_epoch) as run:
             for epoch in range(run.epoch, num_epoch):
                 tic = time.time()
-                watched = {"monitor": monitor, "row_ids": sparse_row_id_fn, "guard": guard}
+                watched = {"monitor": monitor, "row_ids": sparse_row_id_fn, "guard": guard, "steps": steps}
                 values = self._epoch(epoch, train_data, eval_metric, batch_end_callback, run, **watched)
                 for name, val in values:
                     self.logger.info("Epoch[%d] Train-%s=%f", epoch, name, val)
@@ -356,6 +358,7 @@ class BaseModule:
         monitor: Any,
         row_ids: Any,
         guard: Guard | None,
+        steps: Steps,
     ) -> list[tuple[str, Any]]:
         """One pass over the data, or what is left of it; returns names and values of the metric."""
         nbatch, values = run.batch, run.values
@@ -373,11 +376,12 @@ class BaseModule:
             if guard is not None:
                 guard.before()
             self._check_batch(data_batch, epoch, nbatch)
-            self.forward_backward(data_batch)
-            if guard is not None:
-                guard.after(data_batch, epoch, nbatch)
-            self.update()
-            self.update_metric(eval_metric, *self._labels(data_batch))
+            with steps:
+                self.forward_backward(data_batch)
+                if guard is not None:
+                    guard.after(data_batch, epoch, nbatch)
+                self.update()
+                self.update_metric(eval_metric, *self._labels(data_batch))
             run.before_fetch(nbatch + 1)
             following = next(rows, None)
             if following is not None:

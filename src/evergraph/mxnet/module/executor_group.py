@@ -7,8 +7,10 @@ from typing import Any
 from evergraph.errors import UsageError, collect, printable
 from evergraph.mxnet import ndarray as nd
 from evergraph.mxnet.context import Context, cpu
+from evergraph.mxnet.fitting import misfit
 from evergraph.mxnet.io import DataDesc
 from evergraph.mxnet.ndarray.tables import _DTYPE_MX_TO_NP
+from evergraph.mxnet.undo import whole
 
 __all__ = ["DataParallelExecutorGroup", "split_input_slice"]
 
@@ -350,9 +352,12 @@ class DataParallelExecutorGroup:
         """
         if (states is None) == (value is None):
             raise _GroupError("one of states & value must be specified.")
-        for i, targets in enumerate(self.state_arrays):
-            for k, target in enumerate(targets):
-                target[:] = value if states is None else states[i][k]
+        if states is not None:
+            _require_states(self.state_names, self.state_arrays, states)
+        with whole(self.state_arrays):
+            for i, targets in enumerate(self.state_arrays):
+                for k, target in enumerate(targets):
+                    target[:] = value if states is None else states[i][k]
 
     def update_metric(self, eval_metric: Any, labels: Any, pre_sliced: bool = False) -> None:
         """Give labels and outputs, by name, to a metric."""
@@ -373,6 +378,22 @@ class DataParallelExecutorGroup:
         """Let a monitor watch every executor."""
         for each in self.execs:
             mon.install(each)
+
+
+def _require_states(names: Sequence[str], arrays: Sequence[Sequence[Any]], states: Any) -> None:
+    """Refuse states that are not an array for each device of each state; all that is wrong is told."""
+    wrong = []
+    if not isinstance(states, (list, tuple)) or len(states) != len(arrays):
+        found = f"{len(states)} rows" if isinstance(states, (list, tuple)) else type(states).__name__
+        wrong.append(f"{len(arrays)} states are kept, and {found} given")
+    else:
+        for name, targets, row in zip(names, arrays, states, strict=True):
+            if not isinstance(row, (list, tuple)) or len(row) != len(targets):
+                wrong.append(f"{printable(name)}: a list of {len(targets)} arrays is expected, one for each device")
+                continue
+            told = (misfit(value, target) for value, target in zip(row, targets, strict=True))
+            wrong += [f"{printable(name)}, device {k}: {each}" for k, each in enumerate(told) if each is not None]
+    collect(_GroupError, "the states do not fit the network; nothing was changed", wrong)
 
 
 def _described(shapes: Sequence[Any] | None) -> list[Any] | None:

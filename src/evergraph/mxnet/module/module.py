@@ -1,5 +1,6 @@
 """Module: a symbol that is trained, scored, saved and resumed, on one device or several."""
 
+import contextlib
 import logging
 import warnings
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,7 @@ from evergraph.mxnet import kvstore as kvs
 from evergraph.mxnet import ndarray as nd
 from evergraph.mxnet import optimizer as opt
 from evergraph.mxnet.context import Context, cpu
+from evergraph.mxnet.fitting import misfit
 from evergraph.mxnet.initializer import InitDesc, Uniform
 from evergraph.mxnet.initializer import create as create_initializer
 from evergraph.mxnet.io import DataDesc
@@ -25,6 +27,7 @@ from evergraph.mxnet.module.base_module import (
 from evergraph.mxnet.module.batches import shapes_of
 from evergraph.mxnet.module.executor_group import DataParallelExecutorGroup
 from evergraph.mxnet.resume.parts import settings
+from evergraph.mxnet.undo import foreign, whole
 from evergraph.stores import commit, open_source
 
 __all__ = ["Module"]
@@ -206,6 +209,10 @@ class Module(BaseModule):
             weights |= dict(zip(mine, arrays, strict=False))
             keys[i if self._update_on_kvstore else name] = mine
         updater.set_states(data, weights, keys, where=fname)
+        trained = zip(self._param_names, self._exec_group.grad_arrays, keys.values(), strict=True)
+        absent = [printable(n) for n, gs, mine in trained if gs[0] is not None and mine[0] not in updater.states]
+        if absent and updater.states:
+            self.logger.warning("%s has no states of %s: they begin anew", printable(fname), ", ".join(absent))
 
     # ---- what it is
 
@@ -275,16 +282,29 @@ class Module(BaseModule):
         initializer = create_initializer(initializer) if isinstance(initializer, str) else initializer
         if initializer is not None and not callable(initializer):
             raise ModuleStateError("initializer is an initializer or its name", found=printable(initializer))
+        tables = (self._arg_params, arg_params or {}), (self._aux_params, aux_params or {})
+        changed = [
+            array
+            for mine, given in tables
+            for name, array in mine.items()
+            if (given[name] is not array if name in given else initializer is not None)
+        ]
+        # what has values keeps them where an initializer raises
+        before = [*changed, *self._exec_group.param_arrays, *self._exec_group.aux_arrays] if changed else []
+        with whole(*before) if self.params_initialized else contextlib.nullcontext():
+            self._fill(tables, initializer)
+            self._exec_group.set_params(self._arg_params, self._aux_params, allow_extra=allow_extra)
+        self.params_initialized, self._params_dirty = True, False
+
+    def _fill(self, tables: Any, initializer: Any) -> None:
         attributes = self._symbol.attr_dict()
-        for mine, given in ((self._arg_params, arg_params), (self._aux_params, aux_params)):
+        for mine, given in tables:
             for name, array in sorted(mine.items()):
-                if given is not None and name in given:
+                if name in given:
                     if given[name] is not array:
                         array[:] = given[name]
                 elif initializer is not None:
                     initializer(InitDesc(name, attributes.get(name)), array)
-        self.params_initialized, self._params_dirty = True, False
-        self._exec_group.set_params(self._arg_params, self._aux_params, allow_extra=allow_extra)
 
     def _check(self, arg_params: Any, aux_params: Any, allow_missing: bool, allow_extra: bool) -> None:
         wrong, passed_over = [], []
@@ -295,6 +315,9 @@ class Module(BaseModule):
         ):
             if given is None:
                 continue
+            if not isinstance(given, Mapping):
+                wrong.append(f"{what}s: {type(given).__name__}, where arrays by name are expected")
+                continue
             if not allow_missing:
                 wrong += [f"{what} {printable(n)} is not presented" for n in sorted(mine) if n not in given]
             for name, value in given.items():
@@ -302,9 +325,8 @@ class Module(BaseModule):
                     passed_over.append(printable(name))
                 elif name not in mine:
                     wrong += [] if allow_extra or name in known else [f"{what} {printable(name)}: unknown"]
-                elif tuple(value.shape) != tuple(mine[name].shape):
-                    shapes = f"{tuple(value.shape)} for {tuple(mine[name].shape)}"
-                    wrong.append(f"{what} {printable(name)}: shape {shapes}")
+                elif (found := misfit(value, mine[name])) is not None:
+                    wrong.append(f"{what} {printable(name)}: {found}")
         collect(
             _MissingError,
             "parameters do not fit the network; nothing was changed",
@@ -332,6 +354,7 @@ class Module(BaseModule):
         if self.params_initialized and not force_init:
             warnings.warn("Parameters already initialized and force_init=False. set_params call ignored.", stacklevel=2)
             return
+        self._check(arg_params, aux_params, allow_missing, allow_extra)
         self._exec_group.set_params(arg_params or {}, aux_params or {}, allow_extra=allow_extra)
         self._params_dirty, self.params_initialized = True, True
 
@@ -507,12 +530,23 @@ class Module(BaseModule):
         self.optimizer_initialized = True
 
     def update(self) -> None:
-        """Change parameters by their gradients."""
+        """Change parameters by their gradients.
+
+        Where an optimizer, a schedule or a store of the program's own raises, nothing is changed.
+        """
         self._require("binded", "params_initialized", "optimizer_initialized")
         self._params_dirty = True
-        group = self._exec_group
+        group, store = self._exec_group, self._kvstore
         rows = zip(group.param_names, group.param_arrays, group.grad_arrays, strict=True)
         pairs = [(i, n, ws, gs) for i, (n, ws, gs) in enumerate(rows) if gs[0] is not None]
+        optimizer = self._optimizer
+        if foreign(optimizer, getattr(optimizer, "lr_scheduler", None), store):
+            with whole(optimizer, self._updater, store, [(ws, gs) if store else ws for *_, ws, gs in pairs]):
+                self._step(pairs)
+        else:
+            self._step(pairs)
+
+    def _step(self, pairs: list[tuple[int, str, list[Any], list[Any]]]) -> None:
         if self._kvstore:
             for i, name, weights, grads in pairs:
                 kvs.exchange(self._kvstore, name, weights, grads, i, self._update_on_kvstore)

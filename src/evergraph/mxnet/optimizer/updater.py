@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from evergraph.errors import FormatError, UsageError, collect, printable
 from evergraph.formats.pickle_values import Record
 from evergraph.formats.pickles import MXNetStates, from_states, states_of
@@ -41,6 +43,9 @@ class Updater:
         indices, grads, weights = (list(index), list(grad), list(weight)) if several else ([index], [grad], [weight])
         if not weights:
             return
+        if weights[0].as_nd_ndarray() is not weights[0]:
+            # optimizers, and programs' own, are written for classic arrays
+            grads, weights = ([a.as_nd_ndarray() for a in part] for part in (grads, weights))
         self.optimizer._set_current_context(weights[0].context.device_id)
         for i, key in enumerate(indices):
             if isinstance(key, bytes):
@@ -132,17 +137,19 @@ class _StatesError(UsageError, ValueError):
     """States of another optimizer or network."""
 
 
-def form(state: Any) -> str:
-    """What a state is made of, for comparison and to be told."""
+def form(state: Any, typed: bool = False) -> str:
+    """What a state is made of, and of which types where `typed`, for comparison and to be told."""
     if isinstance(state, (list, tuple)):
-        return f"({', '.join(map(form, state))})"
-    return (
-        f"array {tuple(state.shape)}" if hasattr(state, "shape") else "nothing" if state is None else printable(state)
-    )
+        return f"({', '.join(form(x, typed) for x in state)})"
+    if hasattr(state, "shape"):
+        return f"array {tuple(state.shape)}" + (f" of {np.dtype(state.dtype).name}" if typed else "")
+    return "nothing" if state is None else printable(state)
 
 
 def _unlike(name: Any, state: Any, wanted: Any) -> list[str]:
     forms = form(state), form(wanted)
+    if forms[0] == forms[1]:
+        forms = form(state, typed=True), form(wanted, typed=True)
     return [] if forms[0] == forms[1] else [f"{printable(name)}: {forms[0]}, where {forms[1]} is kept"]
 
 
