@@ -111,8 +111,10 @@ def np_array(active: bool = True) -> _Scope:
 def _decorated(func: Any, scope: Callable[..., _Scope]) -> Any:
     """A function, or all methods of a class, run inside a scope."""
     if inspect.isclass(func):
-        for name, found in list(vars(func).items()):
-            if inspect.isfunction(found) and (name == "__init__" or not name.startswith("__") or name == "__call__"):
+        # inherited ones too: `initialize` makes NumPy's parameters of a decorated block
+        for name in dir(func):
+            found = inspect.getattr_static(func, name)
+            if inspect.isfunction(found) and (not name.startswith("__") or name in ("__init__", "__call__")):
                 setattr(func, name, _decorated(found, scope))
             elif isinstance(found, property):
                 parts = [f and _decorated(f, scope) for f in (found.fget, found.fset, found.fdel)]

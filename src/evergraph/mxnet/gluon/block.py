@@ -11,7 +11,9 @@ import numpy as np
 from evergraph.errors import collect, printable
 from evergraph.mxnet import ndarray as nd
 from evergraph.mxnet._later import later
+from evergraph.mxnet._state import STATE
 from evergraph.mxnet.gluon.errors import BlockTypeError, BlockValueError, ParameterFitError
+from evergraph.mxnet.gluon.kinds import require_np
 from evergraph.mxnet.gluon.model_files import load_model, save_model
 from evergraph.mxnet.gluon.parameter import Parameter
 from evergraph.mxnet.gluon.parameter_dict import ParameterDict
@@ -312,6 +314,8 @@ class Block:
         found = self.forward(*args)
         for hook in list(self._forward_hooks.values()):
             hook(self, args, found)
+        if STATE.np_array:
+            require_np(found)
         return found
 
     def forward(self, *args: Any) -> Any:

@@ -12,6 +12,7 @@ from evergraph.mxnet.ndarray.base import wrap
 from evergraph.mxnet.ndarray.invoke import linked, own
 from evergraph.mxnet.random_streams import own_run
 from evergraph.mxnet.symbol import Symbol
+from evergraph.ops.run import carry_out
 from evergraph.ops.sparse import is_sparse, kind_of
 
 __all__ = ["CachedOp"]
@@ -33,6 +34,7 @@ class CachedOp:
         self.symbol = symbol
         self.arguments, self.auxiliary = symbol.list_arguments(), symbol.list_auxiliary_states()
         self._plans: dict[Any, Plan] = {}
+        self._kind = _array_class(symbol)
         self._hook: Callable[[str, Any], None] | None = None
         self._hook_all = False
 
@@ -50,7 +52,7 @@ class CachedOp:
             while owner and owner not in operators:
                 owner = owner.rpartition("_")[0]
             if owner and callback is not None:
-                callback(name.encode(), operators[owner].encode(), wrap(value, self._ctx))
+                callback(name.encode(), operators[owner].encode(), wrap(value, self._ctx, self._kind))
 
         self._hook, self._hook_all = None if callback is None else show, monitor_all
 
@@ -75,7 +77,7 @@ class CachedOp:
         results = [own(r, values) for r in found]
         if updates:
             _update_from(results, updates)
-        return [wrap(r, ctx) for r in results]
+        return [wrap(r, ctx, self._kind) for r in results]
 
     def _plan(self, ctx: Any, values: Sequence[Any]) -> Plan:
         names, training = (*self.arguments, *self.auxiliary), STATE.training
@@ -105,12 +107,20 @@ class CachedOp:
         return self._plans[exact]
 
 
+def _array_class(symbol: Symbol) -> Any:
+    """The class of a symbol's results where it is not NDArray."""
+    if type(symbol) is Symbol:
+        return None
+    from evergraph.mxnet.numpy.multiarray import ndarray
+
+    return ndarray
+
+
 def _update_from(results: Sequence[Any], updates: Sequence[Callable[[], None]]) -> None:
     """Change the states once a gradient comes to a result: MXNet sends zeros through what stops it inside."""
 
     def change(_: Any) -> None:
-        for update in reversed(updates):
-            update()
+        carry_out(updates)
 
     for result in results:
         if isinstance(result, torch.Tensor) and result.requires_grad:

@@ -6,6 +6,7 @@ from typing import Any
 from evergraph.errors import UsageError, collect, printable
 from evergraph.mxnet import ndarray as nd
 from evergraph.mxnet import symbol as sym
+from evergraph.mxnet._state import STATE
 from evergraph.mxnet.gluon.block import Block
 from evergraph.mxnet.gluon.cached import CachedOp
 from evergraph.mxnet.gluon.errors import (
@@ -14,6 +15,7 @@ from evergraph.mxnet.gluon.errors import (
     DeferredInitializationError,
     NotInitializedError,
 )
+from evergraph.mxnet.gluon.kinds import grouped, is_np
 from evergraph.mxnet.gluon.nested import flatten, regroup
 from evergraph.mxnet.gluon.parameter_dict import ParameterDict
 from evergraph.mxnet.keeping import write_files
@@ -105,14 +107,13 @@ class HybridBlock(Block):
         if not self._cached_graph:
             flat, self._in_format = flatten(args[0] if len(args) == 1 else args, "input")
             names = ["data"] if len(flat) == 1 else [f"data{i}" for i in range(len(flat))]
-            inputs = [None if a is None else sym.var(n) for a, n in zip(flat, names, strict=True)]
+            inputs = [None if a is None else _input(n, a) for a, n in zip(flat, names, strict=True)]
             found = regroup(list(inputs), self._in_format)
             params = {k: p.var() for k, p in self._reg_params.items()}
             with self.name_scope():
                 out = self.hybrid_forward(sym, *(found if len(args) > 1 else [found]), **params)
             outputs, self._out_format = flatten(out, "output")
-            made = outputs[0] if len(outputs) == 1 else sym.Group(outputs)
-            self._cached_graph = [i for i in inputs if i is not None], made
+            self._cached_graph = [i for i in inputs if i is not None], grouped(outputs)
         return self._cached_graph
 
     def infer_shape(self, *args: Any) -> None:
@@ -254,3 +255,9 @@ class HybridBlock(Block):
         text = symbol.tojson(remove_amp_cast).encode("utf-8", "surrogateescape")
         write_files({names[0]: text, names[1]: saved})
         return names
+
+
+def _input(name: str, array: Any) -> Any:
+    """The variable that stands for an array while a block is traced."""
+    found = sym.var(name)
+    return found.as_np_ndarray() if STATE.np_array and is_np(array) else found

@@ -5,6 +5,7 @@ from typing import Any
 
 from evergraph.errors import printable
 from evergraph.mxnet import ndarray as nd
+from evergraph.mxnet._state import STATE
 from evergraph.mxnet.base import numeric_types
 from evergraph.mxnet.gluon.errors import BlockValueError, ParameterFitError
 from evergraph.mxnet.gluon.hybrid import HybridBlock
@@ -32,7 +33,9 @@ __all__ = [
 
 def _alike(F: Any, x: Any, y: Any) -> Any:
     """X in the shape of y."""
-    return x.reshape(y.shape) if F is nd else F.reshape_like(x, y)
+    if F is nd:
+        return x.reshape(y.shape)
+    return (F.npx if STATE.np_array else F).reshape_like(x, y)
 
 
 class Loss(HybridBlock):
@@ -53,7 +56,7 @@ class Loss(HybridBlock):
 
     def _weighted(self, F: Any, loss: Any, weight: Any, sample_weight: Any) -> Any:
         if sample_weight is not None:
-            loss = F.broadcast_mul(loss, sample_weight)
+            loss = loss * sample_weight if STATE.np_array else F.broadcast_mul(loss, sample_weight)
         if weight is None:
             return loss
         if not isinstance(weight, numeric_types):
@@ -62,7 +65,15 @@ class Loss(HybridBlock):
 
     def _mean(self, F: Any, loss: Any, sample_weight: Any = None) -> Any:
         """The weighted loss's mean over all axes but the samples'."""
-        return F.mean(self._weighted(F, loss, self._weight, sample_weight), axis=self._batch_axis, exclude=True)
+        return self._mean_of(F, self._weighted(F, loss, self._weight, sample_weight))
+
+    def _mean_of(self, F: Any, loss: Any) -> Any:
+        """The mean over all axes but the samples': under NumPy's semantics but the first one, as in MXNet."""
+        if not STATE.np_array:
+            return F.mean(loss, axis=self._batch_axis, exclude=True)
+        if F is nd:
+            return loss.mean(axis=tuple(range(1, loss.ndim)))
+        return F.npx.batch_flatten(loss).mean(axis=1)
 
 
 class L2Loss(Loss):
@@ -77,9 +88,9 @@ class L2Loss(Loss):
 
     def hybrid_forward(self, F: Any, pred: Any, label: Any, sample_weight: Any = None) -> Any:
         """The loss of each sample."""
-        loss = F.square(_alike(F, label, pred) - pred)
+        loss = (F.np if STATE.np_array else F).square(_alike(F, label, pred) - pred)
         weighted = self._weighted(F, loss, None if self._weight is None else self._weight / 2, sample_weight)
-        return F.mean(weighted, axis=self._batch_axis, exclude=True)
+        return self._mean_of(F, weighted)
 
 
 class L1Loss(Loss):
@@ -90,7 +101,8 @@ class L1Loss(Loss):
 
     def hybrid_forward(self, F: Any, pred: Any, label: Any, sample_weight: Any = None) -> Any:
         """The loss of each sample."""
-        return self._mean(F, F.abs(_alike(F, label, pred) - pred), sample_weight)
+        loss = (F.np if STATE.np_array else F).abs(_alike(F, label, pred) - pred)
+        return self._mean(F, loss, sample_weight)
 
 
 class SigmoidBinaryCrossEntropyLoss(Loss):
@@ -112,17 +124,19 @@ class SigmoidBinaryCrossEntropyLoss(Loss):
     def hybrid_forward(self, F: Any, pred: Any, label: Any, sample_weight: Any = None, pos_weight: Any = None) -> Any:
         """The loss of each sample; `pos_weight` weighs what should be 1."""
         label = _alike(F, label, pred)
+        space = F.np if STATE.np_array else F
+        relu, times = (F.npx.relu, F.np.multiply) if STATE.np_array else (F.relu, F.broadcast_mul)
         if self._from_sigmoid:
-            hit, miss = F.log(pred + 1e-12) * label, F.log(1.0 - pred + 1e-12) * (1.0 - label)
-            loss = -((hit if pos_weight is None else F.broadcast_mul(hit, pos_weight)) + miss)
+            hit, miss = space.log(pred + 1e-12) * label, space.log(1.0 - pred + 1e-12) * (1.0 - label)
+            loss = -((hit if pos_weight is None else times(hit, pos_weight)) + miss)
         else:
             # log(1 + exp(-|x|)) never overflows
-            soft = F.Activation(-F.abs(pred), act_type="softrelu")
+            soft = (F.npx.activation if STATE.np_array else F.Activation)(-space.abs(pred), act_type="softrelu")
             if pos_weight is None:
-                loss = F.relu(pred) - pred * label + soft
+                loss = relu(pred) - pred * label + soft
             else:
-                scale = 1 + F.broadcast_mul(pos_weight - 1, label)
-                loss = pred - pred * label + scale * (soft + F.relu(-pred))
+                scale = 1 + times(pos_weight - 1, label)
+                loss = pred - pred * label + scale * (soft + relu(-pred))
         return self._mean(F, loss, sample_weight)
 
 
@@ -155,12 +169,13 @@ class SoftmaxCrossEntropyLoss(Loss):
 
     def hybrid_forward(self, F: Any, pred: Any, label: Any, sample_weight: Any = None) -> Any:
         """The loss of each sample."""
+        space = F.npx if STATE.np_array else F
         if not self._from_logits:
-            pred = F.log_softmax(pred, axis=self._axis)
+            pred = space.log_softmax(pred, axis=self._axis)
         if self._sparse_label:
-            loss = -F.pick(pred, label, axis=self._axis, keepdims=True)
+            loss = -space.pick(pred, label, axis=self._axis, keepdims=True)
         else:
-            loss = -F.sum(pred * _alike(F, label, pred), axis=self._axis, keepdims=True)
+            loss = -(pred * _alike(F, label, pred)).sum(axis=self._axis, keepdims=True)
         return self._mean(F, loss, sample_weight)
 
 
@@ -351,7 +366,8 @@ class PoissonNLLLoss(Loss):
         if self._compute_full:
             stirling = target * F.log(target) - target + 0.5 * F.log(2 * target * math.pi)
             loss = loss + stirling * (target > 1)
-        return F.mean(self._weighted(F, loss, self._weight, sample_weight))
+        weighted = self._weighted(F, loss, self._weight, sample_weight)
+        return weighted.mean() if STATE.np_array else F.mean(weighted)
 
 
 class CosineEmbeddingLoss(Loss):

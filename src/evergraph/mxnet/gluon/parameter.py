@@ -176,6 +176,8 @@ class Parameter:
                 init=self.init if isinstance(self.init, str) or hasattr(self.init, "dumps") else None,
                 stype=self._stype,
             )
+            if STATE.np_array:
+                found = self._var = found.as_np_ndarray()
         return found
 
     # ---- its values
@@ -222,12 +224,14 @@ class Parameter:
         self._deferred_init = ()
         with autograd.pause():
             if data is None:
-                data = zeros(self.shape, cpu(), self.dtype, stype=self._stype)
+                data = self._zeros(self.shape, cpu(), self.dtype, self._stype)
                 fill(self.name, init, default, data)
             self._init_impl(data, ctx)
 
     def _init_impl(self, data: Any, ctx: Sequence[Context]) -> None:
         self._ctx_list = list(ctx)
+        if STATE.np_array:
+            data = data.as_np_ndarray()
         self._data = [data.copyto(c) for c in self._ctx_list]
         self._init_grad()
 
@@ -236,8 +240,19 @@ class Parameter:
         if self._grad_req == "null":
             self._grad = None
             return
-        self._grad = [zeros(d.shape, d.context, d.dtype, stype=self._grad_stype) for d in data]
+        self._grad = [self._zeros(d.shape, d._ctx, d.dtype, self._grad_stype) for d in data]
         autograd.mark_variables(data, self._grad, self._grad_req)
+
+    def _zeros(self, shape: Any, ctx: Context, dtype: Any, stype: str) -> Any:
+        if not STATE.np_array:
+            return zeros(shape, ctx, dtype, stype=stype)
+        if stype != "default":
+            raise BlockValueError(
+                f"arrays with NumPy's semantics are dense, and parameter '{printable(self.name)}' is not",
+                expected="default",
+                found=stype,
+            )
+        return zeros(shape, ctx, dtype).as_np_ndarray()
 
     def _load_init(self, data: Any, ctx: Any, cast_dtype: bool = False, dtype_source: str = "current") -> None:
         """Take the values of a file.
@@ -454,6 +469,8 @@ class Constant(Parameter):
 
     def __init__(self, name: str, value: Any) -> None:
         held = value if isinstance(value, NDArray) else array(value)
+        if STATE.np_array:
+            held = held.as_np_ndarray()
         self.value = held
 
         def put(_: Any, target: Any) -> None:

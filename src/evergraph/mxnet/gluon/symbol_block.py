@@ -7,8 +7,10 @@ import numpy as np
 
 from evergraph.errors import collect, printable
 from evergraph.mxnet import symbol as sym
+from evergraph.mxnet._state import STATE
 from evergraph.mxnet.gluon.errors import BlockTypeError, BlockValueError
 from evergraph.mxnet.gluon.hybrid import HybridBlock
+from evergraph.mxnet.gluon.kinds import grouped
 from evergraph.mxnet.gluon.nested import flatten
 from evergraph.mxnet.gluon.parameter_dict import ParameterDict
 from evergraph.mxnet.ndarray.base import Array
@@ -39,7 +41,7 @@ class SymbolBlock(HybridBlock):
         if len(flat) == 1:
             self._in_format = 0
         found, self._out_format = flatten(outputs, "output")
-        out = found[0] if len(found) == 1 else sym.Group(found)
+        out = grouped(found)
         collect(
             BlockValueError,
             "Input symbols must be variables",
@@ -70,7 +72,10 @@ class SymbolBlock(HybridBlock):
         """
         names = [input_names] if isinstance(input_names, str) else list(input_names)
         kind = np.float32 if param_file is None else None
-        found = SymbolBlock(sym.load(symbol_file), [sym.var(n, dtype=kind) for n in names])
+        outputs, inputs = sym.load(symbol_file), [sym.var(n, dtype=kind) for n in names]
+        if STATE.np_array:
+            outputs, inputs = outputs.as_np_ndarray(), [i.as_np_ndarray() for i in inputs]
+        found = SymbolBlock(outputs, inputs)
         if param_file is not None:
             found.collect_params().load(param_file, ctx=ctx, cast_dtype=True, dtype_source="saved")
         return found

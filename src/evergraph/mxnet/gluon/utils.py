@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from evergraph.mxnet import ndarray as nd
+from evergraph.mxnet._state import STATE
 from evergraph.mxnet.gluon.errors import BlockValueError
 from evergraph.mxnet.gluon.parameter import shape_is_known
 from evergraph.stores import commit, open_source
@@ -49,10 +50,11 @@ def split_and_load(data: Any, ctx_list: list[Any], batch_axis: int = 0, even_spl
     """A batch in parts, one on each device."""
     if not isinstance(data, nd.NDArray):
         data = nd.array(data, ctx=ctx_list[0])
+        data = data.as_np_ndarray() if STATE.np_array else data
     if len(ctx_list) == 1:
-        return [data.as_in_context(ctx_list[0])]
+        return [data.as_in_ctx(ctx_list[0])]
     parts = split_data(data, len(ctx_list), batch_axis, even_split)
-    return [part.as_in_context(ctx) for part, ctx in zip(parts, ctx_list, strict=True)]
+    return [part.as_in_ctx(ctx) for part, ctx in zip(parts, ctx_list, strict=True)]
 
 
 def clip_global_norm(arrays: list[Any], max_norm: float, check_isfinite: bool = True) -> Any:
@@ -63,6 +65,7 @@ def clip_global_norm(arrays: list[Any], max_norm: float, check_isfinite: bool = 
     """
     if not arrays:
         raise BlockValueError("no arrays are given")
+    arrays = [a.as_nd_ndarray() for a in arrays]
     ctx = arrays[0].context
     total = nd.add_n(*[nd.square(a).sum().as_in_context(ctx) for a in arrays]).sqrt()
     if check_isfinite and not np.isfinite(total.asscalar()):

@@ -11,6 +11,7 @@ import numpy as np
 
 from evergraph.errors import UsageError
 from evergraph.mxnet import ndarray as nd
+from evergraph.mxnet._state import STATE
 from evergraph.mxnet.base import InputTypeError
 from evergraph.mxnet.ndarray import _internal
 
@@ -40,7 +41,8 @@ def imread(filename: str, *args: Any, **kwargs: Any) -> Any:
         *args: flag (1 colour, 0 grey), to_rgb (whether red comes first).
         **kwargs: the same by name.
     """
-    return _internal._cvimread(filename, *args, **kwargs)
+    found = _internal._cvimread(filename, *args, **kwargs)
+    return found.as_np_ndarray() if STATE.np_array else found
 
 
 def imdecode(buf: Any, *args: Any, **kwargs: Any) -> Any:
@@ -63,7 +65,8 @@ def imdecode(buf: Any, *args: Any, **kwargs: Any) -> Any:
                 fix="read the file in binary mode, or use imread for a path",
             )
         buf = nd.array(np.frombuffer(buf, np.uint8), dtype=np.uint8)
-    return _internal._cvimdecode(buf, *args, **kwargs)
+    found = _internal._cvimdecode(buf, *args, **kwargs)
+    return found.as_np_ndarray() if STATE.np_array else found
 
 
 def imresize(src: Any, w: int, h: int, *args: Any, **kwargs: Any) -> Any:

@@ -8,6 +8,7 @@ from evergraph.errors import DamagedError
 from evergraph.formats.cursor import Cursor
 from evergraph.formats.mxnet_params import array_record, read_array
 from evergraph.mxnet import alias
+from evergraph.mxnet._state import STATE
 from evergraph.mxnet.context import Context, cpu
 from evergraph.mxnet.ndarray.base import Array
 from evergraph.ops.sparse import CSR, RowSparse
@@ -24,7 +25,7 @@ def to_tensor(array: Array) -> Tensor:
     value = array._data
     details = {"device": (array._ctx.device_typeid, array._ctx.device_id)}
     if isinstance(value, torch.Tensor):
-        return Tensor.of(value, details)
+        return Tensor.of(value, {"version": 3, **details} if STATE.np_shape else details)
     data, indices = Tensor.of(value.data), Tensor.of(value.indices)
     indptr = Tensor.of(value.indptr) if isinstance(value, CSR) else None
     return Tensor.sparse(value.kind, tuple(value.shape), data, indices, indptr, details)

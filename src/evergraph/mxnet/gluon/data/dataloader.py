@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from evergraph.mxnet import ndarray as nd
+from evergraph.mxnet._state import STATE
 from evergraph.mxnet.gluon.data.sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler
 from evergraph.mxnet.gluon.errors import BlockValueError
+from evergraph.mxnet.util import set_np
 
 __all__ = ["DataLoader", "default_batchify_fn"]
 
@@ -22,11 +24,13 @@ def default_batchify_fn(data: list[Any]) -> Any:
     """
     first = data[0]
     if isinstance(first, nd.NDArray):
-        return nd.stack(*data)
+        found = nd.stack(*data)
+        return found.as_np_ndarray() if STATE.np_array else found
     if isinstance(first, (tuple, list)):
         return [default_batchify_fn(list(part)) for part in zip(*data, strict=True)]
-    found = np.asarray(data)
-    return nd.array(found, dtype=found.dtype)
+    values = np.asarray(data)
+    found = nd.array(values, dtype=values.dtype)
+    return found.as_np_ndarray() if STATE.np_array else found
 
 
 class DataLoader:
@@ -89,6 +93,7 @@ class DataLoader:
         self._batchify_fn = batchify_fn or default_batchify_fn
         self._num_workers = max(num_workers, 0)
         self._prefetch = max(0, prefetch if prefetch is not None else 2 * self._num_workers)
+        self._numpy = STATE.np_shape, STATE.np_array
 
     def __len__(self) -> int:
         return len(self._batch_sampler)
@@ -100,7 +105,7 @@ class DataLoader:
         if not self._num_workers:
             yield from map(self._batch, self._batch_sampler)
             return
-        with ThreadPoolExecutor(self._num_workers) as pool:
+        with ThreadPoolExecutor(self._num_workers, initializer=set_np, initargs=self._numpy) as pool:
             waiting: deque[Any] = deque()
             for places in self._batch_sampler:
                 waiting.append(pool.submit(self._batch, places))

@@ -8,6 +8,7 @@ from typing import Any
 from evergraph.mxnet import recordio
 from evergraph.mxnet.gluon.data.sampler import Sampler
 from evergraph.mxnet.gluon.errors import BlockTypeError, ParameterFitError
+from evergraph.mxnet.ndarray import NDArray
 
 __all__ = ["ArrayDataset", "Dataset", "RecordFileDataset", "SimpleDataset"]
 
@@ -106,7 +107,9 @@ class ArrayDataset(Dataset):
     def __init__(self, *args: Any) -> None:
         if not args or len({len(a) for a in args}) > 1:
             raise ParameterFitError("All arrays must have the same length", found=[len(a) for a in args])
-        self._length, self._data = len(args[0]), list(args)
+        # numbers one by one are NumPy's, so that a batch of them has one axis
+        self._data = [a.asnumpy() if isinstance(a, NDArray) and a.ndim == 1 else a for a in args]
+        self._length = len(args[0])
 
     def __len__(self) -> int:
         return self._length

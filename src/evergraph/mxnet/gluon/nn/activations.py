@@ -2,10 +2,15 @@
 
 from typing import Any
 
+from evergraph.mxnet._state import STATE
 from evergraph.mxnet.gluon.errors import ParameterFitError
 from evergraph.mxnet.gluon.hybrid import HybridBlock
 
 __all__ = ["ELU", "GELU", "SELU", "Activation", "LeakyReLU", "PReLU", "SiLU", "Swish"]
+
+
+def _leaky(F: Any) -> Any:
+    return F.npx.leaky_relu if STATE.np_array else F.LeakyReLU
 
 
 class Activation(HybridBlock):
@@ -25,7 +30,8 @@ class Activation(HybridBlock):
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
         """The function of x."""
-        return F.Activation(x, act_type=self._act_type, name="fwd")
+        call = F.npx.activation if STATE.np_array else F.Activation
+        return call(x, act_type=self._act_type, name="fwd")
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._act_type})"
@@ -42,7 +48,7 @@ class LeakyReLU(HybridBlock):
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
         """The function of x."""
-        return F.LeakyReLU(x, act_type="leaky", slope=self._alpha, name="fwd")
+        return _leaky(F)(x, act_type="leaky", slope=self._alpha, name="fwd")
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._alpha})"
@@ -62,7 +68,7 @@ class PReLU(HybridBlock):
 
     def hybrid_forward(self, F: Any, x: Any, alpha: Any) -> Any:
         """The function of x."""
-        return F.LeakyReLU(x, gamma=alpha, act_type="prelu", name="fwd")
+        return _leaky(F)(x, gamma=alpha, act_type="prelu", name="fwd")
 
 
 class ELU(HybridBlock):
@@ -74,7 +80,7 @@ class ELU(HybridBlock):
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
         """The function of x."""
-        return F.LeakyReLU(x, act_type="elu", slope=self._alpha)
+        return _leaky(F)(x, act_type="elu", slope=self._alpha)
 
 
 class SELU(HybridBlock):
@@ -82,7 +88,7 @@ class SELU(HybridBlock):
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
         """The function of x."""
-        return F.LeakyReLU(x, act_type="selu", name="fwd")
+        return _leaky(F)(x, act_type="selu", name="fwd")
 
 
 class GELU(HybridBlock):
@@ -90,7 +96,7 @@ class GELU(HybridBlock):
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
         """The function of x."""
-        return F.LeakyReLU(x, act_type="gelu", name="fwd")
+        return _leaky(F)(x, act_type="gelu", name="fwd")
 
 
 class Swish(HybridBlock):
@@ -102,7 +108,8 @@ class Swish(HybridBlock):
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
         """The function of x."""
-        return x * F.sigmoid(self._beta * x, name="fwd")
+        inner = self._beta * x
+        return x * (F.npx.sigmoid(inner) if STATE.np_array else F.sigmoid(inner, name="fwd"))
 
 
 class SiLU(Swish):

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from evergraph.mxnet._later import later
+from evergraph.mxnet._state import STATE
 from evergraph.mxnet.gluon.hybrid import HybridBlock
 from evergraph.mxnet.gluon.nn.activations import Activation
 
@@ -72,7 +73,8 @@ class Dense(HybridBlock):
     def hybrid_forward(self, F: Any, x: Any, weight: Any, bias: Any = None) -> Any:
         """The layer's output."""
         options = {"num_hidden": self._units, "flatten": self._flatten, "name": "fwd"}
-        found = F.FullyConnected(x, weight, *([] if bias is None else [bias]), no_bias=bias is None, **options)
+        call = F.npx.fully_connected if STATE.np_array else F.FullyConnected
+        found = call(x, weight, *([] if bias is None else [bias]), no_bias=bias is None, **options)
         return found if self.act is None else self.act(found)
 
     def __repr__(self) -> str:
@@ -95,8 +97,9 @@ class Dropout(HybridBlock):
     def hybrid_forward(self, F: Any, x: Any) -> Any:
         """The layer's output."""
         if self._rate > 0:
-            return F.Dropout(x, p=self._rate, axes=self._axes, name="fwd", cudnn_off=False)
-        return F.identity(x)
+            call = F.npx.dropout if STATE.np_array else F.Dropout
+            return call(x, p=self._rate, axes=self._axes, name="fwd", cudnn_off=False)
+        return (F.np.copy if STATE.np_array else F.identity)(x)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(p = {self._rate}, axes={self._axes})"
@@ -156,7 +159,10 @@ class _BatchNorm(HybridBlock):
 
     def hybrid_forward(self, F: Any, x: Any, gamma: Any, beta: Any, running_mean: Any, running_var: Any) -> Any:
         """The layer's output."""
-        call = F.contrib.BatchNormWithReLU if self.fuse_relu else F.BatchNorm
+        if STATE.np_array:
+            call = F.npx.batch_norm
+        else:
+            call = F.contrib.BatchNormWithReLU if self.fuse_relu else F.BatchNorm
         return call(x, gamma, beta, running_mean, running_var, name="fwd", **self._kwargs)
 
     def __repr__(self) -> str:
@@ -331,7 +337,8 @@ class LayerNorm(_Scaled):
 
     def hybrid_forward(self, F: Any, data: Any, gamma: Any, beta: Any) -> Any:
         """The layer's output."""
-        return F.LayerNorm(data, gamma=gamma, beta=beta, axis=self._axis, eps=self._epsilon)
+        call = F.npx.layer_norm if STATE.np_array else F.LayerNorm
+        return call(data, gamma=gamma, beta=beta, axis=self._axis, eps=self._epsilon)
 
 
 class GroupNorm(_Scaled):
@@ -407,7 +414,8 @@ class Embedding(HybridBlock):
 
     def hybrid_forward(self, F: Any, x: Any, weight: Any) -> Any:
         """The layer's output."""
-        return F.Embedding(x, weight, name="fwd", **self._kwargs)
+        call = F.npx.embedding if STATE.np_array else F.Embedding
+        return call(x, weight, name="fwd", **self._kwargs)
 
     def __repr__(self) -> str:
         kind = self._kwargs["dtype"]
@@ -419,7 +427,7 @@ class Flatten(HybridBlock):
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
         """The layer's output."""
-        return F.Flatten(x)
+        return (F.npx.batch_flatten if STATE.np_array else F.Flatten)(x)
 
     def __repr__(self) -> str:
         return type(self).__name__

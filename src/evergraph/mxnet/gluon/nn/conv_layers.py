@@ -3,9 +3,11 @@
 from typing import Any
 
 from evergraph.mxnet import symbol as sym
+from evergraph.mxnet._state import STATE
 from evergraph.mxnet.gluon.errors import ParameterFitError
 from evergraph.mxnet.gluon.hybrid import HybridBlock
 from evergraph.mxnet.gluon.nn.activations import Activation
+from evergraph.mxnet.util import np_shape
 
 __all__ = [
     "AvgPool1D",
@@ -58,7 +60,7 @@ class _Conv(HybridBlock):
         kwargs: as `HybridBlock` takes them.
     """
 
-    _op = "Convolution"
+    _op, _np_op = "Convolution", "convolution"
 
     def __init__(
         self,
@@ -103,15 +105,16 @@ class _Conv(HybridBlock):
 
     def _weight_shape(self) -> tuple[int, ...]:
         data = [0] * len(self._kwargs["layout"])
-        data[self._kwargs["layout"].index("N")] = 0
         data[self._kwargs["layout"].index("C")] = self._in_channels
-        found = getattr(sym, self._op)(sym.var("data", shape=tuple(data)), **self._kwargs)
-        return found.infer_shape_partial()[0][1]
+        with np_shape(False):  # 0 is an unknown size
+            found = getattr(sym, self._op)(sym.var("data", shape=tuple(data)), **self._kwargs)
+            return found.infer_shape_partial()[0][1]
 
     def hybrid_forward(self, F: Any, x: Any, weight: Any, bias: Any = None) -> Any:
         """The layer's output."""
         given = [x, weight] if bias is None else [x, weight, bias]
-        found = getattr(F, self._op)(*given, name="fwd", **self._kwargs)
+        call = getattr(F.npx, self._np_op) if STATE.np_array else getattr(F, self._op)
+        found = call(*given, name="fwd", **self._kwargs)
         return found if self.act is None else self.act(found)
 
     def _alias(self) -> str:
@@ -170,7 +173,7 @@ def _plain(rank: int, default: str) -> type:
 
 def _transposed(rank: int, default: str) -> type:
     class Transpose(_Conv):
-        _op = "Deconvolution"
+        _op, _np_op = "Deconvolution", "deconvolution"
 
         def __init__(
             self,
@@ -278,7 +281,7 @@ class _Pooling(HybridBlock):
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
         """The layer's output."""
-        return F.Pooling(x, name="fwd", **self._kwargs)
+        return (F.npx.pooling if STATE.np_array else F.Pooling)(x, name="fwd", **self._kwargs)
 
     def __repr__(self) -> str:
         used = self._kwargs

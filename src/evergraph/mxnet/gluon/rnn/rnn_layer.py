@@ -5,6 +5,7 @@ from typing import Any
 
 from evergraph.mxnet import ndarray as nd
 from evergraph.mxnet import symbol as sym
+from evergraph.mxnet._state import STATE
 from evergraph.mxnet.gluon.errors import BlockValueError, ParameterFitError
 from evergraph.mxnet.gluon.hybrid import HybridBlock
 from evergraph.mxnet.gluon.parameter import Parameter, tensor_types
@@ -128,7 +129,8 @@ class _RNNLayer(HybridBlock):
                 options.pop("__layout__")
             else:
                 options["name"] = f"{self.prefix}h0_{number}"
-            found.append(func(**options))
+            state = func(**options)
+            found.append(state.as_np_ndarray() if STATE.np_array else state)
         return found
 
     def __call__(  # type: ignore[override]
@@ -152,12 +154,14 @@ class _RNNLayer(HybridBlock):
         """The outputs, and the last states where the first ones were given."""
         if F is nd:
             self._check(inputs, states)
-        data = F.swapaxes(inputs, dim1=0, dim2=1) if self._layout == "NTC" else inputs
+        swap = F.np.swapaxes if STATE.np_array else F.swapaxes
+        data = swap(inputs, 0, 1) if self._layout == "NTC" else inputs
         extra = [sequence_length] if self._use_sequence_length else []
-        result = F.RNN(data, self._packed(F, kwargs), *states, *extra, **self._options())
+        call = F.npx.rnn if STATE.np_array else F.RNN
+        result = call(data, self._packed(F, kwargs), *states, *extra, **self._options())
         outputs, after = result[0], list(result[1 : 1 + len(states)])
         if self._layout == "NTC":
-            outputs = F.swapaxes(outputs, dim1=0, dim2=1)
+            outputs = swap(outputs, 0, 1)
         return outputs if self.skip_states else (outputs, after)
 
     def _options(self) -> dict[str, Any]:
@@ -187,7 +191,8 @@ class _RNNLayer(HybridBlock):
             for gate in gates
             if (gate, kind) != ("h2r", "bias")
         ]
-        return F._internal._rnn_param_concat(*parts, dim=0)
+        found = F._internal._rnn_param_concat(*parts, dim=0)
+        return found.as_np_ndarray() if STATE.np_array else found
 
     def _check(self, inputs: Any, states: Any) -> None:
         wanted = self.state_info(inputs.shape[self._layout.find("N")])

@@ -12,6 +12,7 @@ import numpy as np
 from evergraph.errors import DamagedError, StoreError, printable
 from evergraph.mxnet import image, recordio
 from evergraph.mxnet import ndarray as nd
+from evergraph.mxnet._state import STATE
 from evergraph.mxnet.base import data_dir
 from evergraph.mxnet.gluon.data.dataset import Dataset, RecordFileDataset
 from evergraph.mxnet.io.mnist import read_idx
@@ -32,6 +33,8 @@ class _LocalDataset(Dataset):
         self._train, self._transform = train, transform
         pixels, labels = self._read()
         self._data, self._label = nd.array(pixels, dtype=np.uint8), labels.astype(np.int32)
+        if STATE.np_array:
+            self._data, self._label = self._data.as_np_ndarray(), nd.array(self._label, dtype=np.int32).as_np_ndarray()
 
     def _read(self) -> tuple[np.ndarray, np.ndarray]:
         raise NotImplementedError(f"{type(self).__name__} does not say how it is read")

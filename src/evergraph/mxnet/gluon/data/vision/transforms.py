@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from evergraph.mxnet import image
+from evergraph.mxnet._state import STATE
 from evergraph.mxnet.gluon.block import Block
 from evergraph.mxnet.gluon.errors import BlockTypeError, BlockValueError
 from evergraph.mxnet.gluon.hybrid import HybridBlock
@@ -36,6 +37,10 @@ __all__ = [
 
 def _pair(size: Any) -> tuple[int, int]:
     return (size, size) if isinstance(size, int) else tuple(size)
+
+
+def _space(F: Any) -> Any:
+    return F.npx if STATE.np_array else F
 
 
 class Compose(Sequential):
@@ -85,7 +90,7 @@ class Cast(HybridBlock):
 
     def hybrid_forward(self, F: Any, x: Any, *args: Any) -> Any:
         """The image of another element type."""
-        found = tuple(F.cast(each, self._dtype) for each in (x, *args))
+        found = tuple(_space(F).cast(each, self._dtype) for each in (x, *args))
         return found[0] if len(found) == 1 else found
 
 
@@ -102,7 +107,7 @@ class ToTensor(HybridBlock):
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
         """The tensor."""
-        return F.image.to_tensor(x)
+        return _space(F).image.to_tensor(x)
 
 
 class Normalize(HybridBlock):
@@ -119,7 +124,7 @@ class Normalize(HybridBlock):
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
         """The normalized tensor."""
-        return F.image.normalize(x, self._mean, self._std)
+        return _space(F).image.normalize(x, self._mean, self._std)
 
 
 class Rotate(Block):
@@ -137,7 +142,7 @@ class Rotate(Block):
 
     def forward(self, *args: Any) -> Any:
         """The rotated image."""
-        if args[0].dtype is not np.float32:
+        if args[0].dtype != np.float32:
             raise BlockTypeError("This transformation only supports float32.", found=args[0].dtype, fix="use ToTensor")
         return image.imrotate(args[0], *self._arguments)
 
@@ -172,7 +177,7 @@ class RandomRotation(Block):
         """The image, rotated or not."""
         if np.random.random() > self._often:
             return args[0]
-        if args[0].dtype is not np.float32:
+        if args[0].dtype != np.float32:
             raise BlockTypeError("This transformation only supports float32.", found=args[0].dtype, fix="use ToTensor")
         return image.random_rotate(args[0], *self._arguments)
 
@@ -233,8 +238,8 @@ class CropResize(HybridBlock):
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
         """The part."""
-        found = F.image.crop(x, *self._place)
-        return F.image.resize(found, self._size, False, self._interpolation) if self._size else found
+        found = _space(F).image.crop(x, *self._place)
+        return _space(F).image.resize(found, self._size, False, self._interpolation) if self._size else found
 
 
 class CenterCrop(Block):
@@ -269,7 +274,7 @@ class Resize(HybridBlock):
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
         """The resized image."""
-        return F.image.resize(x, *self._arguments)
+        return _space(F).image.resize(x, *self._arguments)
 
 
 class RandomFlipLeftRight(HybridBlock):
@@ -280,7 +285,7 @@ class RandomFlipLeftRight(HybridBlock):
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
         """The image, mirrored or not."""
-        return F.image.random_flip_left_right(x)
+        return _space(F).image.random_flip_left_right(x)
 
 
 class RandomFlipTopBottom(HybridBlock):
@@ -291,7 +296,7 @@ class RandomFlipTopBottom(HybridBlock):
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
         """The image, mirrored or not."""
-        return F.image.random_flip_top_bottom(x)
+        return _space(F).image.random_flip_top_bottom(x)
 
 
 def _range(amount: float) -> tuple[float, float]:
@@ -311,7 +316,7 @@ class RandomBrightness(HybridBlock):
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
         """The changed image."""
-        return F.image.random_brightness(x, *self._range)
+        return _space(F).image.random_brightness(x, *self._range)
 
 
 class RandomContrast(HybridBlock):
@@ -327,7 +332,7 @@ class RandomContrast(HybridBlock):
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
         """The changed image."""
-        return F.image.random_contrast(x, *self._range)
+        return _space(F).image.random_contrast(x, *self._range)
 
 
 class RandomSaturation(HybridBlock):
@@ -343,7 +348,7 @@ class RandomSaturation(HybridBlock):
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
         """The changed image."""
-        return F.image.random_saturation(x, *self._range)
+        return _space(F).image.random_saturation(x, *self._range)
 
 
 class RandomHue(HybridBlock):
@@ -359,7 +364,7 @@ class RandomHue(HybridBlock):
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
         """The changed image."""
-        return F.image.random_hue(x, *self._range)
+        return _space(F).image.random_hue(x, *self._range)
 
 
 class RandomColorJitter(HybridBlock):
@@ -378,7 +383,7 @@ class RandomColorJitter(HybridBlock):
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
         """The changed image."""
-        return F.image.random_color_jitter(x, *self._amounts)
+        return _space(F).image.random_color_jitter(x, *self._amounts)
 
 
 class RandomLighting(HybridBlock):
@@ -394,4 +399,4 @@ class RandomLighting(HybridBlock):
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
         """The changed image."""
-        return F.image.random_lighting(x, self._alpha)
+        return _space(F).image.random_lighting(x, self._alpha)

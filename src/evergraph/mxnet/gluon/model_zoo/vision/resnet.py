@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from evergraph.mxnet._state import STATE
 from evergraph.mxnet.gluon import nn
 from evergraph.mxnet.gluon.hybrid import HybridBlock
 from evergraph.mxnet.gluon.model_zoo.model_store import load_trained
@@ -26,6 +27,10 @@ __all__ = [
     "resnet152_v1",
     "resnet152_v2",
 ]
+
+
+def _activation(F: Any) -> Any:
+    return F.npx.activation if STATE.np_array else F.Activation
 
 
 def _conv3x3(channels: int, stride: int, in_channels: int) -> nn.Conv2D:
@@ -66,7 +71,7 @@ class _BlockV1(HybridBlock):
         shortcut = x if self.downsample is None else self.downsample(x)
         # graphs tell the two orders apart
         total = shortcut + found if self.shortcut_first else found + shortcut
-        return F.Activation(total, act_type="relu")
+        return _activation(F)(total, act_type="relu")
 
 
 class BasicBlockV1(_BlockV1):
@@ -117,10 +122,10 @@ class BasicBlockV2(HybridBlock):
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
         """The block's output."""
-        found = F.Activation(self.bn1(x), act_type="relu")
+        found = _activation(F)(self.bn1(x), act_type="relu")
         shortcut = x if self.downsample is None else self.downsample(found)
         found = self.conv1(found)
-        found = self.conv2(F.Activation(self.bn2(found), act_type="relu"))
+        found = self.conv2(_activation(F)(self.bn2(found), act_type="relu"))
         return found + shortcut
 
 
@@ -143,11 +148,11 @@ class BottleneckV2(HybridBlock):
 
     def hybrid_forward(self, F: Any, x: Any) -> Any:
         """The block's output."""
-        found = F.Activation(self.bn1(x), act_type="relu")
+        found = _activation(F)(self.bn1(x), act_type="relu")
         shortcut = x if self.downsample is None else self.downsample(found)
         found = self.conv1(found)
-        found = self.conv2(F.Activation(self.bn2(found), act_type="relu"))
-        found = self.conv3(F.Activation(self.bn3(found), act_type="relu"))
+        found = self.conv2(_activation(F)(self.bn2(found), act_type="relu"))
+        found = self.conv3(_activation(F)(self.bn3(found), act_type="relu"))
         return found + shortcut
 
 
