@@ -1,5 +1,6 @@
 """The functions of `mx.nd`, each made from its operator."""
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,7 +18,6 @@ __all__ = ["Caller", "function", "read_context"]
 _MOST_KEPT = 2048
 # a cache tells 0.0 and -0.0 not apart
 _SIGNED = frozenset(("scalar", "value", "fill_value", "val"))
-_FUNCTIONS: dict[Any, Callable[..., Any]] = {}
 
 
 class Caller:
@@ -32,7 +32,7 @@ class Caller:
         self.op, self.kind = op, kind
         self.inputs = [i.name for i in op.inputs]
         self.parameters = [n for n, _ in op.arguments if n in op.parameters and n != op.count]
-        self.makes = "ctx" in op.parameters and not op.inputs
+        self.makes = "ctx" in op.parameters and op.variadic is None and all(i.optional for i in op.inputs)
         required = any(p.default is _REQUIRED for p in op.parameters.values())
         self.defaults = None if required or op.variadic or op.open_ended else op.convert({})
         self._kept: dict[Any, Params] = {}
@@ -41,7 +41,7 @@ class Caller:
     def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any = None) -> Any:
         """Call the operator with a Python call's arguments, `out` and `name` taken out."""
         inputs, given = self.split(args, kwargs)
-        ctx = read_context(given.get("ctx")) if self.makes else None
+        ctx = read_context(given.get("ctx")) if self.makes and not inputs else None
         if ctx is not None:
             given["ctx"] = str(ctx)
         params = self.convert(given)
@@ -136,6 +136,7 @@ class Caller:
 _REQUIRED = get("_full").parameters["value"].default
 
 
+@functools.cache
 def function(name: str, kind: Any = None) -> Callable[..., Any]:
     """The function of an operator, by its name or an alias.
 
@@ -147,11 +148,7 @@ def function(name: str, kind: Any = None) -> Callable[..., Any]:
     Raises:
         OperatorError: there is no such operator.
     """
-    key = name if kind is None else (name, kind)
-    found = _FUNCTIONS.get(key)
-    if found is None:
-        found = _FUNCTIONS[key] = _make(get(name), name, kind)
-    return found
+    return _make(get(name), name, kind)
 
 
 def _make(op: Operator, called: str, kind: Any) -> Callable[..., Any]:

@@ -50,7 +50,7 @@ def take(a, indices, *, axis: int = 0, mode: Literal["clip", "raise", "wrap"] = 
         found = a.index_select(at, places if flat else places.reshape(-1))
     except IndexError as error:
         raise OperatorError("take was given positions outside the axis", expected=f"0 to {size - 1}") from error
-    return found if flat else found.reshape(*a.shape[:at], *indices.shape, *a.shape[at + 1 :])
+    return found if flat else found.reshape((*a.shape[:at], *indices.shape, *a.shape[at + 1 :]))
 
 
 @take.quickened
