@@ -13,6 +13,7 @@ from evergraph.mxnet._later import later
 from evergraph.mxnet._state import STATE
 from evergraph.mxnet.base import integer_types
 from evergraph.mxnet.context import Context
+from evergraph.mxnet.history import end_used
 from evergraph.mxnet.ndarray import arithmetic, pickling
 from evergraph.mxnet.ndarray.base import Array, Mark, holds
 from evergraph.mxnet.ndarray.fluent import FLUENT, fluent
@@ -586,7 +587,9 @@ class NDArray(Array):
         self._mark.fresh = bool(state)
 
     def detach(self) -> Any:
-        """The same memory without a history."""
+        """The same memory without a history; the array's own ends too where a backward pass has used it up."""
+        if self._leaf is not None and not STATE.recording:
+            end_used(self)
         return type(self)(self._data, self._ctx)
 
     def backward(self, out_grad: Any = None, retain_graph: bool = False, train_mode: bool = True) -> None:

@@ -9,6 +9,7 @@ from evergraph.mxnet._state import STATE
 from evergraph.mxnet.gluon.errors import BlockValueError, ParameterFitError
 from evergraph.mxnet.gluon.hybrid import HybridBlock
 from evergraph.mxnet.gluon.parameter import Parameter, tensor_types
+from evergraph.mxnet.history import end_used
 from evergraph.mxnet.ndarray.base import Array
 
 __all__ = ["GRU", "LSTM", "RNN"]
@@ -144,6 +145,9 @@ class _RNNLayer(HybridBlock):
             else:
                 states = self.begin_state(0, func=sym.zeros)
         states = [states] if isinstance(states, tensor_types) else list(states)
+        for state in states:
+            if isinstance(state, Array):
+                end_used(state)
         if self._use_sequence_length:
             return super().__call__(inputs, states, sequence_length)
         return super().__call__(inputs, states)
