@@ -41,6 +41,8 @@ t_mask = torch.tensor(mask.asnumpy())
 host = rng.standard_normal((4, 6)).astype("float32")
 listed = [[1.0, 2.0], [3.0, 4.0]]
 target, t_target = pair(4, 6)
+corner, t_zeros = nd.zeros((3, 2)), torch.zeros(4, 6)
+pairs, t_pairs = nd.array([[0, 2, 1], [1, 5, 3]]), torch.tensor([[0.0, 2, 1], [1, 5, 3]])
 gamma, t_gamma = nd.ones((3,)), torch.ones(3)
 beta, t_beta = nd.zeros((3,)), torch.zeros(3)
 mean, t_mean = nd.zeros((3,)), torch.zeros(3)
@@ -74,6 +76,7 @@ CALLS = {
     "clip": (lambda: nd.clip(x, -1, 1), lambda: torch.clamp(t, -1, 1)),
     "Activation": (lambda: nd.Activation(x, act_type="relu"), lambda: torch.relu(t)),
     "LeakyReLU": (lambda: nd.LeakyReLU(x, slope=0.1), lambda: F.leaky_relu(t, 0.1)),
+    "smooth_l1": (lambda: nd.smooth_l1(x, scalar=1.0), lambda: F.smooth_l1_loss(t, t_zeros, reduction="none")),
     "sum()": (lambda: x.sum(), lambda: t.sum()),
     "sum(axis=1)": (lambda: x.sum(axis=1), lambda: t.sum(dim=1)),
     "mean(axis=1)": (lambda: x.mean(axis=1), lambda: t.mean(dim=1)),
@@ -88,6 +91,7 @@ CALLS = {
     "softmax": (lambda: nd.softmax(x), lambda: torch.softmax(t, -1)),
     "log_softmax": (lambda: nd.log_softmax(x), lambda: torch.log_softmax(t, -1)),
     "dot": (lambda: nd.dot(x, w, transpose_b=True), lambda: torch.mm(t, v.t())),
+    "linalg.gemm2": (lambda: nd.linalg.gemm2(x, w, transpose_b=True), lambda: torch.matmul(t, v.mT)),
     "FullyConnected": (lambda: nd.FullyConnected(x, w, bias, num_hidden=5), lambda: F.linear(t, v, t_bias)),
     "Convolution": (
         lambda: nd.Convolution(image, kernel, filters, kernel=(3, 3), num_filter=4),
@@ -123,6 +127,7 @@ CALLS = {
         lambda: nd.slice_axis(x, axis=1, begin=1, end=3),
         lambda: torch.narrow(t, 1, 1, 2).contiguous(),
     ),
+    "slice_like": (lambda: nd.slice_like(x, corner), lambda: t[:3, :2].contiguous()),
     "slice": (lambda: nd.slice(x, begin=(1, 1), end=(3, 4)), lambda: t[1:3, 1:4].contiguous()),
     "broadcast_add": (lambda: nd.broadcast_add(x, row), lambda: torch.add(t, t_row)),
     "broadcast_mul": (lambda: nd.broadcast_mul(x, row), lambda: torch.mul(t, t_row)),
@@ -131,6 +136,7 @@ CALLS = {
     "maximum": (lambda: nd.maximum(x, y), lambda: torch.maximum(t, u)),
     "maximum(x, 0)": (lambda: nd.maximum(x, 0), lambda: torch.clamp(t, min=0)),
     "concat": (lambda: nd.concat(x, y, dim=0), lambda: torch.cat((t, u), 0)),
+    "concatenate": (lambda: nd.concatenate([x, y], axis=0), lambda: torch.cat([t, u], 0)),
     "stack": (lambda: nd.stack(x, y, axis=0), lambda: torch.stack((t, u), 0)),
     "add_n": (lambda: nd.add_n(x, y, target), lambda: t + u + t_target),
     "split": (
@@ -142,6 +148,7 @@ CALLS = {
         lambda: nd.pick(x, places, axis=1),
         lambda: torch.gather(t, 1, t_places.long().clamp(0, 5).unsqueeze(1)).squeeze(1),
     ),
+    "gather_nd": (lambda: nd.gather_nd(x, pairs), lambda: t[tuple(t_pairs.long())]),
     "one_hot": (lambda: nd.one_hot(places, 5), lambda: F.one_hot(t_places.long(), 5).float()),
     "where": (lambda: nd.where(mask, x, y), lambda: torch.where(t_mask != 0, t, u)),
     "tile": (lambda: nd.tile(x, reps=(2, 1)), lambda: torch.tile(t, (2, 1))),
@@ -154,6 +161,8 @@ CALLS = {
     "ones": (lambda: nd.ones((4, 6)), lambda: torch.ones((4, 6))),
     "full": (lambda: nd.full((4, 6), 2.0), lambda: torch.full((4, 6), 2.0)),
     "arange": (lambda: nd.arange(10), lambda: torch.arange(0.0, 10.0)),
+    "linspace": (lambda: nd.linspace(0, 1, 10), lambda: torch.linspace(0, 1, 10)),
+    "eye": (lambda: nd.eye(4), lambda: torch.eye(4)),
     "array of a list": (lambda: nd.array(listed), lambda: torch.tensor(listed)),
     "array": (lambda: nd.array(host), lambda: torch.tensor(host)),
     "asnumpy": (lambda: x.asnumpy(), lambda: t.numpy().copy()),
@@ -161,6 +170,10 @@ CALLS = {
     "asscalar": (lambda: bias[0:1].asscalar(), lambda: t_bias[0:1].item()),
     "random.uniform": (lambda: nd.random.uniform(shape=(4, 6)), lambda: torch.rand((4, 6))),
     "random.normal": (lambda: nd.random.normal(shape=(4, 6)), lambda: torch.randn((4, 6))),
+    "random.randint": (
+        lambda: nd.random.randint(0, 9, shape=(4, 6)),
+        lambda: torch.randint(0, 9, (4, 6), dtype=torch.int32),
+    ),
     "sgd_update": (lambda: nd.sgd_update(x, y, out=x, lr=0.01), lambda: t.add_(u, alpha=-0.01)),
 }
 

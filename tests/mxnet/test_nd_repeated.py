@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from evergraph.errors import OperatorError, ShapeError
 from evergraph.mxnet import autograd, nd, random
@@ -252,3 +253,114 @@ def test_multiplies_batches_and_finds_places_the_short_way():
         assert nd.moveaxis(a, 0, 2).asnumpy().tolist() == [[[1, 3], [2, 4]]]
         with pytest.raises(OperatorError):
             nd.batch_dot(a, b)
+
+
+@pytest.mark.parametrize(
+    ("scalar", "expected"),
+    [
+        (1.0, [[0.045, 0.02, 1.0], [3.5, 0.03125, 0.0]]),
+        (2.0, [[0.175, 0.08, 1.375], [3.875, 0.125, 0.0]]),
+        (0.5, [[0.01125, 0.005, 0.28125], [2.0, 0.0078125, 0.0]]),
+    ],
+)
+def test_smooths_the_size_by_its_scalar_the_short_way(scalar, expected):
+    x = nd.array([[0.3, -0.2, 1.5], [-4, 0.25, 0]])
+    for _ in range(3):
+        np.testing.assert_allclose(nd.smooth_l1(x, scalar=scalar).asnumpy(), expected, rtol=2e-7)
+    assert np.isnan(nd.smooth_l1(nd.array([[NAN]]), scalar=scalar).asnumpy()).all()
+
+
+def test_multiplies_matrices_turned_or_not_the_short_way():
+    a, b = nd.array([[1, 2, 3], [4, 5, 6]]), nd.array([[1, 0, 2], [0, 3, 1]])
+    for _ in range(3):
+        turned = nd.linalg.gemm2(a, b, transpose_b=True)
+        np.testing.assert_array_equal(turned.asnumpy(), [[7, 9], [16, 21]])
+        np.testing.assert_array_equal(nd.linalg.gemm2(a, b.T).asnumpy(), [[7, 9], [16, 21]])
+        both = nd.linalg.gemm2(a, b.T, transpose_a=True, transpose_b=True)
+        np.testing.assert_array_equal(both.asnumpy(), [[1, 12, 6], [2, 15, 9], [3, 18, 12]])
+        np.testing.assert_array_equal(nd.linalg.gemm2(a, b, transpose_a=True).asnumpy(), both.asnumpy())
+        np.testing.assert_array_equal(nd.linalg.gemm2(a, b, transpose_b=True, alpha=2).asnumpy(), [[14, 18], [32, 42]])
+        with pytest.raises(ShapeError):
+            nd.linalg.gemm2(a, b)
+
+
+def test_cuts_an_array_like_another_the_short_way():
+    x = nd.arange(12).reshape((3, 4))
+    for _ in range(3):
+        np.testing.assert_array_equal(nd.slice_like(x, nd.zeros((2, 3))).asnumpy(), [[0, 1, 2], [4, 5, 6]])
+        part = nd.slice_like(x, nd.zeros((2, 3)), axes=(1,))
+        np.testing.assert_array_equal(part.asnumpy(), [[0, 1, 2], [4, 5, 6], [8, 9, 10]])
+        np.testing.assert_array_equal(nd.slice_like(x[1:], nd.zeros((1, 1))).asnumpy(), [[4]])
+        part[:] = -1
+        with pytest.raises(ShapeError):
+            nd.slice_like(x, nd.zeros((4, 4)))
+    np.testing.assert_array_equal(x.asnumpy(), np.arange(12).reshape(3, 4))
+
+
+def test_makes_a_new_array_at_each_of_equal_calls():
+    for _ in range(4):
+        for made, expected in (
+            (nd.linspace(0, 1, 5, endpoint=False), [0, 0.2, 0.4, 0.6, 0.8]),
+            (nd.eye(2, 3, 1), [[0, 1, 0], [0, 0, 1]]),
+            (nd.arange(0, 1, 0.25, repeat=2), [0, 0, 0.25, 0.25, 0.5, 0.5, 0.75, 0.75]),
+        ):
+            np.testing.assert_allclose(made.asnumpy(), expected, rtol=1e-7)
+            made[:] = 7
+    assert nd.eye(2, dtype="int32").dtype is np.int32
+
+
+def test_draws_whole_numbers_of_the_asked_type_from_the_seed():
+    drawn = []
+    for _ in range(2):
+        random.seed(3)
+        drawn.append([nd.random.randint(-5, 5, shape=(50,), dtype=d) for d in ("int32", "int64", "int32")])
+    for first, second in zip(*drawn, strict=True):
+        np.testing.assert_array_equal(first.asnumpy(), second.asnumpy())
+        assert sorted(set(first.asnumpy())) == list(range(-5, 5))
+    assert [d.dtype for d in drawn[0]] == [np.int32, np.int64, np.int32]
+    for _ in range(2):
+        with pytest.raises(OperatorError):
+            nd.random.randint(5, 5, shape=(2,))
+
+
+def test_joins_only_arrays_that_agree():
+    x, flat = nd.ones((2, 3)), nd.ones((3,))
+    for _ in range(3):
+        assert nd.concatenate([x, x, x]).shape == (6, 3)
+        assert nd.concatenate([x, nd.ones((2, 1))], axis=1).shape == (2, 4)
+        for other in (nd.ones((2, 2)), nd.ones((2, 3), dtype="int32"), flat, nd.zeros((0,))):
+            for both in ([x, other], [other, x]):
+                with pytest.raises(AssertionError):
+                    nd.concatenate(both)
+
+
+def test_tells_empty_arrays_of_two_shapes_apart():
+    for _ in range(2):
+        nd.elemwise_add(nd.ones((1, 3)), nd.ones((1, 3)))
+    one, other = (nd.NDArray(torch.empty(s)) for s in ((0, 1), (0, 3)))
+    with pytest.raises(ShapeError):
+        nd.elemwise_add(one, other)
+    assert nd.elemwise_add(other, other).shape == (0, 3)
+
+
+def test_picks_rows_by_a_mask_of_any_layout():
+    x, mask = nd.arange(12).reshape((4, 3)), np.array([True, False, True, True])
+    frozen = mask.copy()
+    frozen.flags.writeable = False
+    for chosen in (mask, frozen, mask[::-1][::-1], np.repeat(mask, 2)[::2]):
+        np.testing.assert_array_equal(x[chosen].asnumpy(), [[0, 1, 2], [6, 7, 8], [9, 10, 11]])
+    assert x[np.zeros(4, bool)].shape == (0, 3)
+    part = x[mask]
+    part[:] = 0
+    assert x.asnumpy()[0].tolist() == [0, 1, 2]
+    with pytest.raises(IndexError):
+        x[np.array([True, False])]
+
+
+def test_finds_the_places_of_the_greatest_along_any_axis():
+    x = nd.array([[[3, 1, 3], [2, 2, 0]], [[0, 0, 0], [5, 5, 6]]])
+    for _ in range(3):
+        assert nd.topk(x, k=2, axis=2).asnumpy().tolist() == [[[0, 2], [0, 1]], [[0, 1], [2, 0]]]
+        least = nd.topk(x, k=1, axis=1, is_ascend=True)
+        assert least.asnumpy().tolist() == [[[1, 0, 1]], [[0, 0, 0]]]
+        assert nd.topk(x, k=2, axis=1, dtype="int64").asnumpy().tolist() == [[[0, 1, 0], [1, 0, 1]], [[1] * 3, [0] * 3]]

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.utils.dlpack import from_dlpack as tensor_from_dlpack
 
-from evergraph.errors import UsageError
+from evergraph.errors import OperatorError, ShapeError, UsageError
 from evergraph.mxnet.base import _Null, integer_types
 from evergraph.mxnet.context import Context, current_context
 from evergraph.mxnet.ndarray.base import Array
@@ -179,26 +179,24 @@ def arange(
     """
     if infer_range is not None:
         warnings.warn("`infer_range` argument has been deprecated", DeprecationWarning, stacklevel=2)
-    kind = _named(dtype)
-    return function("_arange")(start=start, stop=stop, step=step, repeat=repeat, infer_range=False, dtype=kind, ctx=ctx)
+    # by position, which is compared with the last call's in less time than by name
+    return function("_arange")(start, stop, step, repeat, False, dtype=_named(dtype), ctx=ctx)
 
 
 def _named(dtype: Any) -> str:
-    return type_name(torch_type(dtype))
+    return "float32" if dtype is None or dtype is np.float32 else type_name(torch_type(dtype))
 
 
 def linspace(
     start: float, stop: float, num: int, endpoint: bool = True, ctx: Any = None, dtype: Any = np.float32
 ) -> NDArray:
     """`num` evenly spaced values from start to stop, which is the last unless `endpoint` is false."""
-    given = {"start": start, "stop": stop, "num": num, "endpoint": endpoint}
-    return function("_linspace")(**given, dtype=_named(dtype), ctx=ctx)
+    return function("_linspace")(start=start, stop=stop, num=num, endpoint=endpoint, dtype=_named(dtype), ctx=ctx)
 
 
 def eye(N: int, M: int = 0, k: int = 0, ctx: Any = None, dtype: Any = None, **kwargs: Any) -> NDArray:
     """Zeros of shape (N, M) with ones on the k-th diagonal; M of 0 means N."""
-    kind = np.float32 if dtype is None else dtype
-    return function("_eye")(N=N, M=M, k=k, dtype=_named(kind), ctx=ctx, **kwargs)
+    return function("_eye")(N, M, k, dtype=_named(dtype), ctx=ctx, **kwargs)
 
 
 def concatenate(arrays: list[NDArray], axis: int = 0, always_copy: bool = True) -> NDArray:
@@ -212,18 +210,22 @@ def concatenate(arrays: list[NDArray], axis: int = 0, always_copy: bool = True) 
     if not always_copy and len(arrays) == 1:
         return arrays[0]
     first = arrays[0]
+    rank, alike = first.ndim, True
+    for each in arrays:
+        alike = alike and each._data.ndim == rank
+    if alike:
+        try:
+            return function("Concat")(arrays, dim=axis)
+        except (OperatorError, ShapeError):
+            pass  # said below, if it is what is wrong
     for each in arrays[1:]:
-        if each.__class__ is first.__class__ is NDArray:
-            one, other = each._data, first._data
-            if one.shape == other.shape and one.dtype is other.dtype:
-                continue
         others = [s[:axis] + s[axis + 1 or len(s) :] for s in (each.shape, first.shape)]
         if others[0] != others[1] or each.dtype != first.dtype:
             raise AssertionError(
                 f"concatenate takes arrays that agree: {each.dtype.__name__} {each.shape} "
                 f"beside {first.dtype.__name__} {first.shape}"
             )
-    return function("Concat")(*arrays, dim=axis)
+    return function("Concat")(arrays, dim=axis)
 
 
 def _axes(axis: Any, rank: int, name: str) -> list[int]:

@@ -153,10 +153,18 @@ def _is_plain(key: tuple[Any, ...]) -> bool:
 
 
 def plain_part(data: torch.Tensor, key: Any) -> torch.Tensor | None:
-    """The part under a tuple that torch takes as it is, or under a slice with a step; None for every other key."""
+    """The part under a key that torch takes as it is; None for every other key.
+
+    These are tuples of integers and slices, slices with a step, and NumPy's arrays of a boolean for each row.
+    """
     if key.__class__ is tuple:
         if not _is_plain(key):
             return None
+    elif key.__class__ is np.ndarray:
+        if key.dtype != _BOOL or key.ndim != 1 or not data.dim() or len(key) != data.shape[0] or not data.is_cpu:
+            return None
+        # the places of so few rows are found by NumPy in a tenth of the time
+        return torch.index_select(data, 0, torch.from_numpy(key.nonzero()[0]))
     else:
         whole = key.start.__class__ in _BOUNDS and key.stop.__class__ in _BOUNDS and key.step.__class__ is int
         if not whole or key.step < 2 or not data.dim():

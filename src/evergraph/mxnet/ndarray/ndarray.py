@@ -197,7 +197,7 @@ class NDArray(Array):
                     return NDArray(data[key], self._ctx)
                 except IndexError:
                     pass  # said below
-            elif kind is slice or kind is tuple:
+            elif kind is slice or kind is tuple or kind is np.ndarray:
                 found = plain_part(data, key)
                 if found is not None:
                     return NDArray(found, self._ctx)

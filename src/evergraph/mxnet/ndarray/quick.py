@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Plan", "planned_fixed", "planned_list", "planned_many", "planned_none"]
 
 _MOST_KEPT = 2048
+_MOST_COPIED = 1024
 _LEFT_TO_THE_LONG_WAY = (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError, KeyError)
 
 
@@ -105,15 +106,19 @@ def _planned_without(caller: "Caller", args: tuple[Any, ...], kwargs: dict[str, 
     function = op.quick(params, run) if op.quick is not None else None
     if function is not None or op.outputs != 1:
         return function
-    return partial(op.body, **params, run=run) if op.wants_run else partial(op.body, **params)
+    if op.wants_run:
+        return partial(op.body, **params, run=run)
+    made = op.body(**params)
+    # nothing is drawn, so equal calls make equal arrays, and a copy of a small one is made sooner than another
+    return made.clone if made.numel() <= _MOST_COPIED else partial(op.body, **params)
 
 
 def planned_none(caller: "Caller") -> Callable[..., Any]:
     """The function of an operator without inputs."""
     dense: Any = caller.kind or _CLASSES[torch.Tensor]
-    state = STATE
+    new, state = dense.__new__, STATE
     plans: dict[Any, Any] = {}
-    last: Any = None, None, None, None  # looked at first; see `inlined`
+    last: Any = (None,) * 6  # looked at first; see `inlined`
 
     def call(*args: Any, out: Any = None, name: str | None = None, **kwargs: Any) -> Any:  # noqa: ARG001
         nonlocal last
@@ -124,16 +129,20 @@ def planned_none(caller: "Caller") -> Callable[..., Any]:
             ctx = current_context()
         elif ctx.__class__ is not Context:
             ctx = read_context(ctx)
-        kind = (state.training, ctx.device_typeid, ctx.device_id)
+        training, device, number = state.training, ctx.device_typeid, ctx.device_id
         try:
-            before, options, more, plan = last
-            if before != kind or options != kwargs or more != args:
-                plan = plans[kind, args, *kwargs.items()]
-                last = kind, kwargs, args, plan
-            return dense(plan(), ctx)
+            trained, before, numbered, options, more, plan = last
+            if trained is not training or before != device or numbered != number or options != kwargs or more != args:
+                plan = plans[training, device, number, args, *kwargs.items()]
+                last = training, device, number, kwargs, args, plan
+            value = plan()
         except _LEFT_TO_THE_LONG_WAY:
             pass
-        result, key = caller(args, kwargs), (kind, args, *kwargs.items())
+        else:
+            array = new(dense)
+            array._value, array._ctx = value, ctx
+            return array
+        result, key = caller(args, kwargs), (training, device, number, args, *kwargs.items())
         try:
             hash(key)
         except TypeError:  # a list among the values
@@ -284,7 +293,7 @@ def planned_list(caller: "Caller") -> Callable[..., Any]:
     new, state, tensor = dense.__new__, STATE, torch.Tensor
     plans: dict[Any, Plan] = {}
     general, enabled = planned_many(caller), torch.is_grad_enabled
-    last: Any = None, None, None  # looked at first; see `inlined`
+    last: Any = (None,) * 8  # looked at first; see `inlined`
 
     def call(*args: Any, out: Any = None, name: str | None = None, **kwargs: Any) -> Any:  # noqa: ARG001
         nonlocal last
@@ -294,7 +303,7 @@ def planned_list(caller: "Caller") -> Callable[..., Any]:
         ctx, kind, recording, tracked = arrays[0]._ctx, None, state.recording, False
         values: list[Any] = []
         for each in arrays:
-            if each.__class__ is not dense or each._ctx is not ctx:
+            if type(each) is not dense or each._ctx is not ctx:
                 return general(*args, **kwargs)
             if recording and each._leaf is not None:
                 value, tracked = each._leaf, True
@@ -309,17 +318,22 @@ def planned_list(caller: "Caller") -> Callable[..., Any]:
             values.append(value)
         if tracked and not enabled():
             return general(*args, **kwargs)
-        kinds = (tracked, kind, values[0].ndim, len(values))
+        rank, count = values[0].ndim, len(values)
         try:
-            before, options, plan = last
-            if before != kinds or options != kwargs:
-                plan = plans[kinds, *kwargs.items()]
-                last = kinds, kwargs, plan
-            function, fresh, visible = plan
+            before, held, length, axes, options, function, fresh, visible = last
+            if (
+                before is not tracked
+                or held is not kind
+                or length != count
+                or axes != rank
+                or (kwargs if options is None else kwargs != options)
+            ):
+                function, fresh, visible = plans[tracked, kind, count, rank, *kwargs.items()]
+                last = tracked, kind, count, rank, kwargs or None, function, fresh, visible
             found = function(*values)
         except _LEFT_TO_THE_LONG_WAY:
             result = caller(args, kwargs)
-            _keep(plans, (kinds, *kwargs.items()), caller, args, kwargs, len(values))
+            _keep(plans, (tracked, kind, count, rank, *kwargs.items()), caller, args, kwargs, count)
             return result
         if visible or found.__class__ is not tensor:
             return _several(found, visible or 1, values, ctx, tracked, dense)

@@ -168,6 +168,23 @@ def slice_like(data, shape_like, *, axes: Shape = ()):
     return data
 
 
+@slice_like.quickened
+def _begin_quickly(p: Any, recorded: bool, data: Any, shape_like: Any) -> Any:
+    if recorded:
+        return None
+    copied, axes = torch.as_strided_copy, normalize_axes(p.axes or None, data.dim())
+
+    def cut(x: Any, like: Any) -> Any:
+        sizes, wanted = list(x.shape), like.shape
+        for axis in axes:
+            if wanted[axis] > sizes[axis]:
+                raise ValueError(wanted)  # said better by the long way
+            sizes[axis] = wanted[axis]
+        return copied(x, sizes, x.stride())
+
+    return cut
+
+
 def _assigned(p: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], list[Dims]]:
     whole = unify(ins[0], outs[0], "an assigned array")
     if whole is not None and len(ins) > 1:

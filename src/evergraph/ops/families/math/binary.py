@@ -125,9 +125,12 @@ def _quickly(name: str, function: Callable[[Any, Any], Any], broadcasts: bool) -
         compute = getattr(torch, name) if name in ("add", "sub", "mul", "div") else function
 
         def paired(lhs: Any, rhs: Any) -> Any:
-            if lhs.shape != rhs.shape:
+            # of two shapes of one rank that broadcast, one is smaller than the result; counting is half of comparing
+            found = compute(lhs, rhs)
+            count = found.numel()
+            if lhs.numel() != count or rhs.numel() != count or not count:
                 raise ValueError(rhs.shape)
-            return compute(lhs, rhs)
+            return found
 
         return compute if broadcasts else paired
 

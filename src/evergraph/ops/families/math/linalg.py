@@ -6,7 +6,7 @@ from typing import Any
 
 from evergraph.errors import OperatorError, ShapeError
 from evergraph.ops.gradients import with_gradient
-from evergraph.ops.lazy import torch
+from evergraph.ops.lazy import F, torch
 from evergraph.ops.registry import operator
 from evergraph.ops.rules import Dims, ShapeRule, elementwise, mapped, unify
 from evergraph.ops.types import Double
@@ -95,6 +95,17 @@ def _linalg_gemm(
 def _linalg_gemm2(A, B, *, transpose_a: bool = False, transpose_b: bool = False, alpha: Double = 1.0, axis: int = -2):
     """The matrices alpha * A B, with A and B transposed where asked; rows are at `axis`, columns last."""
     return _product(A, B, transpose_a, transpose_b, alpha, _row_axis(axis, A.dim()))
+
+
+@_linalg_gemm2.quickened
+def _gemm_quickly(p: Any, recorded: bool, A: Any, B: Any) -> Any:
+    if A.dim() != 2 or B.dim() != 2 or p.alpha != 1 or not A.is_floating_point():
+        return None
+    _row_axis(p.axis, 2)
+    product = torch.mm
+    if p.transpose_a:
+        return (lambda a, b: product(a.t(), b.t())) if p.transpose_b else lambda a, b: product(a.t(), b)
+    return F.linear if p.transpose_b else product
 
 
 @operator(aliases=("linalg_potrf",), shape=_squares)

@@ -108,8 +108,9 @@ def _corrected(function: Callable[..., Any], axes: tuple[int, ...], keepdims: bo
         def correct(_: Any, grads: Any) -> Any:
             return (_spread(grads[0], x, axes) * (x == function(x, axes, True)),)
 
-        if found.grad_fn is not None:
-            found.grad_fn.register_hook(correct)
+        node = found.grad_fn
+        if node is not None:
+            node.register_hook(correct)
         return found.view(1) if whole else found
 
     return call
@@ -120,6 +121,7 @@ def _quickly(
     differentiable: bool,
     by_axis: bool = False,
     of_all: Callable[[], Any] | None = None,
+    to_one: Callable[[], Any] | None = None,
     corrected: bool = False,
 ) -> Callable[..., Any]:
     """The quick computation of a reduction of floating numbers by torch's own function.
@@ -127,6 +129,7 @@ def _quickly(
     Args:
         reduce: gives torch's function of (tensor, axes, keepdims).
         of_all: gives torch's function of a tensor that reduces all axes; `reduce`, where it is not given.
+        to_one: gives the function of a tensor of several axes that reduces all to shape (1,), with its gradient.
         differentiable: whether its gradient is MXNet's.
         by_axis: whether it takes one axis instead of axes.
         corrected: whether its gradient goes to every position that has the value.
@@ -144,10 +147,12 @@ def _quickly(
             (axis, *others) = axes
             return None if whole or others else lambda x: function(x, axis, keepdims)
         if whole:
-            # nothing is recorded, so the shape may be set in place; a view would cost a copy of the value
+            if to_one is not None and data.dim() > 1:
+                return to_one()
             whole_function = (of_all or reduce)()
             if recorded:
                 return lambda x: whole_function(x).view(1)
+            # nothing is recorded, so the shape may be set in place; a view would cost a copy of the value
             return lambda x: whole_function(x).resize_(1)
         return lambda x: function(x, axes, keepdims)
 
@@ -189,7 +194,7 @@ reduction(
     _sum,
     "The sum over axes, in the input's type.",
     ("_sparse_sum", "sum_axis"),
-    _quickly(lambda: torch.sum, True),
+    _quickly(lambda: torch.sum, True, to_one=lambda: lambda x: x.sum_to_size(1)),
 )
 reduction(
     "mean",
@@ -265,7 +270,7 @@ def _norm_quickly(p: Any, recorded: bool, data: Any) -> Any:
     found = _quickly(
         lambda: lambda x, axes, keepdims: measure(x, order, axes, keepdims),
         False,
-        of_all=lambda: lambda x: measure(x, order),
+        of_all=lambda: measure if order == 2 else lambda x: measure(x, order),
     )
     return found(p, recorded, data)
 

@@ -270,4 +270,14 @@ def _random_randint(
     return drawn(draw, (), shape, torch_dtype("int32" if dtype == "None" else dtype), run)
 
 
+@_random_randint.quickened
+def _integers_quickly(p: Any, run: Run) -> Any:
+    sizes = p.shape
+    if sizes is None or any(d < 0 for d in sizes):
+        return None
+    make, low, high, stream = torch.randint, p.low, p.high, run.generator("cpu")
+    kind = torch_dtype("int32" if p.dtype == "None" else p.dtype)
+    return lambda: make(low, high, sizes, generator=stream, dtype=kind)
+
+
 _random_randint.completes(_with_shape)
