@@ -7,7 +7,8 @@ array([0., 2., 4.])
 
 from typing import Any
 
-from evergraph.mxnet.numpy import arrayprint, fallback, io, utils
+from evergraph.mxnet.numpy import arrayprint, fallback, io, linalg, random, utils
+from evergraph.mxnet.numpy.arithmetic import in_place, reflected, shortened
 from evergraph.mxnet.numpy.array import array
 from evergraph.mxnet.numpy.arrayprint import set_printoptions
 from evergraph.mxnet.numpy.face import bound
@@ -25,13 +26,25 @@ from evergraph.mxnet.numpy.io import genfromtxt
 from evergraph.mxnet.numpy.methods import install
 from evergraph.mxnet.numpy.multiarray import FACE, ndarray
 
-__all__ = ["array", "arrayprint", "fallback", "genfromtxt", "io", "ndarray", "set_printoptions", "utils"]
+__all__ = [
+    "array",
+    "arrayprint",
+    "fallback",
+    "genfromtxt",
+    "io",
+    "linalg",
+    "ndarray",
+    "random",
+    "set_printoptions",
+    "utils",
+]
 
 _FAMILIES = (_unary, _binary, _creation, _reductions, _shapes, _joining, _choosing, _editing, _products, _arrays_only)
 _FUNCTIONS: dict[str, Any] = {}
 for _home in _FAMILIES:
     _FUNCTIONS.update(bound(_home.TABLE, FACE, "mxnet.numpy"))
+_FUNCTIONS.update(shortened(_FUNCTIONS))
 globals().update({name: getattr(utils, name) for name in utils.__all__})
 globals().update(fallback.FUNCTIONS)
 globals().update(_FUNCTIONS)
-install(ndarray, _FUNCTIONS)
+install(ndarray, _FUNCTIONS, in_place, reflected)

@@ -59,10 +59,14 @@ class ArrayFace(Face):
 
     def __init__(self, kind: Any) -> None:
         self._kind = kind
+        self._made: dict[str, Callable[..., Any]] = {}
 
     def __call__(self, name: str, *inputs: Any, out: Any = None, **params: Any) -> Any:
         """An operator's result as arrays."""
-        return function(name, self._kind)(*inputs, out=out, **params)
+        made = self._made.get(name)
+        if made is None:
+            made = self._made[name] = function(name, self._kind)
+        return made(*inputs, out=out, **params)
 
     def holds(self, value: Any) -> bool:
         """Whether a value is an array of this face."""

@@ -3,8 +3,6 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
-from evergraph.mxnet._state import STATE
-from evergraph.mxnet.ndarray.invoke import require_unrecorded
 from evergraph.mxnet.numpy.face import Face
 from evergraph.mxnet.numpy.functions import choosing, editing, products, reductions
 from evergraph.mxnet.numpy.functions import shape as shapes
@@ -189,26 +187,20 @@ for _name in _REFUSED.split():
     setattr(NumpyMethods, _name, _refused(_name))
 
 
-def install(kind: Any, functions: Mapping[str, Callable[..., Any]]) -> None:
-    """Give a class its operators, each by the function of this name."""
+def install(kind: Any, functions: Mapping[str, Callable[..., Any]], in_place: Any, reflected: Any) -> None:
+    """Give a class its operators, each by the function of this name.
+
+    Args:
+        kind: the class.
+        functions: the functions by name.
+        in_place: makes the method of an augmented assignment from a function's name and the function.
+        reflected: makes the method for a left operand of another class from the same.
+    """
     for name, called in {**_OPERATORS, **_COMPARISONS}.items():
         setattr(kind, f"__{name}__", functions[called])
     for name, called in _OPERATORS.items():
-        setattr(kind, f"__r{name}__", _reflected(functions[called]))
-        setattr(kind, f"__i{name}__", _in_place(functions[called]))
+        setattr(kind, f"__r{name}__", reflected(called, functions[called]))
+        setattr(kind, f"__i{name}__", in_place(called, functions[called]))
     for name, called in _UNARY.items():
         setattr(kind, f"__{name}__", functions[called])
     kind.__div__, kind.__rdiv__, kind.__idiv__ = kind.__truediv__, kind.__rtruediv__, kind.__itruediv__
-
-
-def _reflected(function: Callable[..., Any]) -> Callable[[Any, Any], Any]:
-    return lambda self, other: function(other, self)
-
-
-def _in_place(function: Callable[..., Any]) -> Callable[[Any, Any], Any]:
-    def call(self: Any, other: Any) -> Any:
-        if STATE.recording:
-            require_unrecorded(self)
-        return function(self, other, out=self)
-
-    return call

@@ -2,17 +2,31 @@
 
 import warnings
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as onp
 
+from evergraph.mxnet._state import STATE
 from evergraph.mxnet.context import Context
+from evergraph.mxnet.ndarray.indexing import plain_part
 from evergraph.mxnet.ndarray.ndarray import NDArray
 from evergraph.mxnet.ndarray.types import numpy_type
 from evergraph.mxnet.numpy.face import ArrayFace
 from evergraph.mxnet.numpy.methods import NumpyMethods
 
 __all__ = ["FACE", "ndarray"]
+
+
+_NEW = object.__new__
+_FLAGS = (bool, onp.bool_)
+_INTEGERS = {int}
+_DTYPES: dict[Any, onp.dtype] = {}
+
+
+def _flags(key: Any) -> list[int]:
+    """Where True and False stand in a key: for NumPy, each is a new axis of size 1 or 0, and all of them are one."""
+    entries = key if key.__class__ is tuple else (key,)
+    return [i for i, each in enumerate(entries) if isinstance(each, _FLAGS)]
 
 
 class ndarray(NumpyMethods, NDArray):  # type: ignore[misc]  # its methods are NumPy's, with NumPy's parameters
@@ -34,7 +48,54 @@ class ndarray(NumpyMethods, NDArray):  # type: ignore[misc]  # its methods are N
     __slots__ = ()
 
     def __getitem__(self, key: Any) -> "ndarray":
-        return self if isinstance(key, tuple) and not key else self._part(key)
+        kind = key.__class__
+        if kind is int or (kind is slice and key.step is None):
+            recorded = self._leaf if STATE.recording else None
+            data = self._value if recorded is None else recorded
+            if data is None:
+                data = self._data
+            if data.dim() > (kind is int and not STATE.np_shape):
+                try:
+                    found = data[key]
+                except (IndexError, RuntimeError, TypeError):
+                    return self._part(key)  # says it better
+                array = _NEW(ndarray)
+                array._ctx = self._ctx
+                if recorded is None:
+                    array._value = found
+                else:
+                    array._leaf, array._value = found, None
+                return array
+        elif kind is tuple and not STATE.recording:
+            data = self._data
+            if STATE.np_shape and len(key) == data.dim() and set(map(type, key)) == _INTEGERS:
+                try:
+                    return ndarray(data[key], self._ctx)
+                except IndexError:
+                    return self._part(key)  # says it better
+            found = plain_part(data, key)
+            if found is not None:
+                return ndarray(found, self._ctx)
+        if kind is tuple and not key:
+            return self
+        flags = _flags(key)
+        if not flags:
+            return self._part(key)
+        entries = key if kind is tuple else (key,)
+        place = flags[0]
+        found = self._part((*entries[:place], None, *(e for e in entries[place:] if not isinstance(e, _FLAGS))))
+        if all(entries[i] for i in flags):
+            return found
+        return found._part((slice(None),) * (place - entries[:place].count(None)) + (slice(0, 0),))
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        flags = _flags(key)
+        if flags:
+            entries = key if isinstance(key, tuple) else (key,)
+            if not all(entries[i] for i in flags):
+                return
+            key = (None, *(e for e in entries if not isinstance(e, _FLAGS)))
+        super().__setitem__(key, value)
 
     # text
 
@@ -114,7 +175,11 @@ class ndarray(NumpyMethods, NDArray):  # type: ignore[misc]  # its methods are N
     @property
     def dtype(self) -> onp.dtype:
         """The element type, as NumPy's arrays have it."""
-        return onp.dtype(numpy_type(self._data.dtype))
+        kind = self._data.dtype
+        found = _DTYPES.get(kind)
+        if found is None:
+            found = _DTYPES[kind] = onp.dtype(numpy_type(kind))
+        return found
 
     def as_nd_ndarray(self) -> NDArray:
         """The array as an `NDArray`, over the same memory and with the same history."""
@@ -168,15 +233,13 @@ class ndarray(NumpyMethods, NDArray):  # type: ignore[misc]  # its methods are N
         """The device."""
         return self._ctx
 
-    def tostype(self, stype: str) -> "ndarray":
+    def tostype(self, stype: str) -> NoReturn:
         """Arrays with NumPy's semantics are dense.
 
         Raises:
-            NotImplementedError: another storage than "default".
+            AttributeError: always.
         """
-        if stype != "default":
-            raise NotImplementedError("mxnet.numpy.ndarray has no other storage than default")
-        return self
+        raise AttributeError("mxnet.numpy.ndarray object has no attribute tostype")
 
     def attach_grad(self, grad_req: str = "write", stype: str | None = None) -> None:
         """Ask for the array's gradient; see `NDArray.attach_grad`."""

@@ -9,12 +9,12 @@ from evergraph.mxnet.base import numeric_types
 from evergraph.mxnet.numpy.face import Face, Table
 from evergraph.mxnet.numpy.functions.unary import legal_keywords
 
-__all__ = ["TABLE"]
+__all__ = ["OPERATORS", "TABLE"]
 
 TABLE = Table()
 
 
-class _Binary(NamedTuple):
+class Binary(NamedTuple):
     """The operators of one function.
 
     Attributes:
@@ -28,19 +28,19 @@ class _Binary(NamedTuple):
     reflected: str
 
 
-def _both(stem: str) -> _Binary:
-    return _Binary(f"_npi_{stem}", f"_npi_{stem}_scalar", f"_npi_{stem}_scalar")
+def _both(stem: str) -> Binary:
+    return Binary(f"_npi_{stem}", f"_npi_{stem}_scalar", f"_npi_{stem}_scalar")
 
 
-def _sided(stem: str) -> _Binary:
-    return _Binary(f"_npi_{stem}", f"_npi_{stem}_scalar", f"_npi_r{stem}_scalar")
+def _sided(stem: str) -> Binary:
+    return Binary(f"_npi_{stem}", f"_npi_{stem}_scalar", f"_npi_r{stem}_scalar")
 
 
-def _turned(stem: str, other: str) -> _Binary:
-    return _Binary(f"_npi_{stem}", f"_npi_{stem}_scalar", f"_npi_{other}_scalar")
+def _turned(stem: str, other: str) -> Binary:
+    return Binary(f"_npi_{stem}", f"_npi_{stem}_scalar", f"_npi_{other}_scalar")
 
 
-_OPERATORS = {
+OPERATORS = {
     "add": _both("add"),
     "arctan2": _sided("arctan2"),
     "bitwise_and": _both("bitwise_and"),
@@ -69,11 +69,12 @@ _OPERATORS = {
 """Function -> its operators."""
 
 
-def _binary(name: str, table: _Binary) -> Callable[..., Any]:
+def _binary(name: str, table: Binary) -> Callable[..., Any]:
     of_numbers = getattr(onp, name)
 
     def call(op: Face, x1: Any, x2: Any, out: Any = None, **kwargs: Any) -> Any:
-        legal_keywords(name, kwargs)
+        if kwargs:
+            legal_keywords(name, kwargs)
         if op.holds(x1):
             if op.holds(x2):
                 return op(table.arrays, x1, x2, out=out)
@@ -93,5 +94,5 @@ def _binary(name: str, table: _Binary) -> Callable[..., Any]:
     return call
 
 
-for _name, _table in _OPERATORS.items():
+for _name, _table in OPERATORS.items():
     TABLE[_name] = _binary(_name, _table)

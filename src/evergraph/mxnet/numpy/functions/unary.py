@@ -65,7 +65,8 @@ def _unary(name: str, operator: str) -> Callable[..., Any]:
     of_number = getattr(onp, name)
 
     def call(op: Face, x: Any, out: Any = None, **kwargs: Any) -> Any:
-        legal_keywords(name, kwargs)
+        if kwargs:
+            legal_keywords(name, kwargs)
         if op.holds(x):
             return op(operator, x, out=out)
         if isinstance(x, numeric_types):

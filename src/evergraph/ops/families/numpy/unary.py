@@ -28,7 +28,9 @@ def alike(name: str, source: str, aliases: tuple[str, ...] = ()) -> Operator:
         return function(x)
 
     body.__doc__, body.__name__ = found.doc, name
-    return register(Operator(name, body, aliases=aliases, shape=elementwise))
+    made = Operator(name, body, aliases=aliases, shape=elementwise)
+    made.quick = found.quick
+    return register(made)
 
 
 def judging(name: str, function: Callable[[Any], Any], doc: str) -> Operator:
