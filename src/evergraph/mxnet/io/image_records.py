@@ -109,7 +109,8 @@ class ImageRecordIter(RowIter):
         )
         if len(shape) != 3 or shape[0] not in (1, 3, 4):
             raise UsageError("data_shape is (channels, height, width)", expected="1, 3 or 4 channels", found=shape)
-        self._offsets = record_offsets(path_imgrec, path_imgidx, num_parts, part_index)
+        index = "" if self._detection else path_imgidx
+        self._offsets = record_offsets(path_imgrec, index, num_parts, part_index)
         self._listed = listed_labels(path_imglist) if path_imglist else None
         self._path, self._label_width = path_imgrec, label_width
         self._shuffled, self._seed, self._epoch = shuffle, seed, 0
@@ -204,7 +205,8 @@ class ImageDetRecordIter(ImageRecordIter):
 
     Args:
         *args: as of ImageRecordIter.
-        label_width: how long every label is; -1 for any length.
+        label_width: how long every label is; -1 for any length. Parts are of equal numbers of bytes, whatever
+            path_imgidx says, as MXNet's are.
         **options: as of ImageRecordIter, and MXNet's augmenter parameters: resize, resize_mode (force, shrink, fit),
             inter_method, fill_value, rand_mirror_prob, rand_pad_prob and max_pad_scale, rand_crop_prob with
             num_crop_sampler, min_crop_scales and its kin, max_crop_trials, crop_emit_mode and emit_overlap_thresh,
