@@ -66,3 +66,19 @@ def test_refuses_options_that_contradict():
         data.DataLoader([1], 1, shuffle=True, sampler=data.SequentialSampler(1))
     with pytest.raises(AssertionError, match="same length"):
         data.ArrayDataset([1], [1, 2])
+
+
+@pytest.mark.parametrize(
+    ("shape", "parts", "axis", "sizes"),
+    [((10, 2), 3, 0, [4, 3, 3]), ((5, 2), 2, 0, [3, 2]), ((2, 7), 3, 1, [3, 2, 2]), ((11, 2), 4, 0, [3, 3, 3, 2])],
+)
+def test_gives_the_first_parts_of_an_uneven_batch_one_more(shape, parts, axis, sizes):
+    values = mx.nd.array(np.arange(np.prod(shape)).reshape(shape))
+    found = mx.gluon.utils.split_data(values, parts, batch_axis=axis, even_split=False)
+    assert [p.shape[axis] for p in found] == sizes
+    assert np.array_equal(np.concatenate([p.asnumpy() for p in found], axis), values.asnumpy())
+
+
+def test_makes_lists_of_numbers_one_array():
+    found = data.dataloader.default_batchify_fn([[1, 2], [3, 4]])
+    assert found.asnumpy().tolist() == [[1, 2], [3, 4]]

@@ -19,7 +19,7 @@ __all__ = ["HookHandle", "check_sha1", "clip_global_norm", "download", "shape_is
 
 
 def split_data(data: Any, num_slice: int, batch_axis: int = 0, even_split: bool = True) -> list[Any]:
-    """A batch in parts.
+    """A batch in parts, the first of which have one more where they are uneven.
 
     Args:
         data: the batch.
@@ -31,7 +31,7 @@ def split_data(data: Any, num_slice: int, batch_axis: int = 0, even_split: bool 
         ValueError: the batch cannot be split so.
 
     >>> [part.shape for part in split_data(nd.ones((5, 2)), 2, even_split=False)]
-    [(2, 2), (3, 2)]
+    [(3, 2), (2, 2)]
     """
     size = data.shape[batch_axis]
     if even_split and size % num_slice:
@@ -42,7 +42,10 @@ def split_data(data: Any, num_slice: int, batch_axis: int = 0, even_split: bool 
         )
     if size < num_slice:
         raise BlockValueError(f"a batch of {size} cannot be split into {num_slice} parts")
-    edges = [i * size // num_slice for i in range(num_slice + 1)]
+    each, more = divmod(size, num_slice)
+    edges = [each * i + min(i, more) for i in range(num_slice + 1)]
+    if batch_axis == 0 and not STATE.np_array:
+        return [data[a:b] for a, b in itertools.pairwise(edges)]
     return [nd.slice_axis(data, axis=batch_axis, begin=a, end=b) for a, b in itertools.pairwise(edges)]
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from evergraph.errors import DamagedError, EvergraphError, StoreError, UsageError, printable
 from evergraph.mxnet import ndarray as nd
 from evergraph.mxnet import recordio
+from evergraph.mxnet._state import STATE
 from evergraph.mxnet.base import InputTypeError
 from evergraph.mxnet.image.augmenters import CreateAugmenter
 from evergraph.mxnet.image.transforms import imdecode
@@ -218,7 +219,9 @@ class ImageIter(DataIter):
         if pad:
             self._fill(samples, ends=not rolled)
         images, labels = zip(*samples, strict=True)
-        return DataBatch([nd.array(np.stack(images))], [self._label_array(labels)], pad)
+        made = [nd.array(np.stack(images)), self._label_array(labels)]
+        data, label = [a.as_np_ndarray() for a in made] if STATE.np_array else made
+        return DataBatch([data], [label], pad)
 
     def _fill(self, samples: list[tuple[Any, Any]], ends: bool) -> None:
         """Fill a batch from the start of the images, which ends the epoch where it is the last."""

@@ -26,7 +26,7 @@ def default_batchify_fn(data: list[Any]) -> Any:
     if isinstance(first, nd.NDArray):
         found = nd.stack(*data)
         return found.as_np_ndarray() if STATE.np_array else found
-    if isinstance(first, (tuple, list)):
+    if isinstance(first, tuple) or (isinstance(first, list) and any(isinstance(x, nd.NDArray) for x in first)):
         return [default_batchify_fn(list(part)) for part in zip(*data, strict=True)]
     values = np.asarray(data)
     found = nd.array(values, dtype=values.dtype)
