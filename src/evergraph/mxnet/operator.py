@@ -21,6 +21,7 @@ from typing import Any
 from evergraph import ops
 from evergraph.errors import OperatorError, UsageError, printable
 from evergraph.mxnet import autograd
+from evergraph.mxnet._state import STATE
 from evergraph.mxnet.context import Context, cpu, gpu
 from evergraph.mxnet.ndarray.base import wrap
 from evergraph.ops.families.control.registry import register_custom
@@ -91,6 +92,9 @@ class CustomOpProp:
     """
 
     def __init__(self, need_top_grad: bool = True) -> None:
+        for kind in (PythonOp, NumpyOp, NDArrayOp):
+            if isinstance(self, kind):
+                warnings.warn(f"{kind.__name__} has been deprecated. Please use CustomOp", stacklevel=2)
         self.need_top_grad_ = need_top_grad
 
     def infer_shape(self, in_shape: list[Any]) -> Sequence[Any]:
@@ -164,11 +168,12 @@ class CustomOpProp:
 class _Kernel:
     """A `CustomOp` as the engine calls it: on tensors."""
 
-    def __init__(self, op: CustomOp, ctx: Context) -> None:
-        self._op, self._ctx = op, ctx
+    def __init__(self, op: CustomOp, ctx: Context, numpy: bool) -> None:
+        self._op, self._ctx, self._numpy = op, ctx, numpy
 
     def _arrays(self, tensors: Sequence[Any]) -> list[Any]:
-        return [wrap(t.detach(), self._ctx) for t in tensors]
+        found = [wrap(t.detach(), self._ctx) for t in tensors]
+        return [a.as_np_ndarray() for a in found] if self._numpy else found
 
     def forward(self, is_train: bool, req: list[str], in_data: list[Any], out_data: list[Any], aux: list[Any]) -> None:
         with autograd.pause(train_mode=is_train):
@@ -190,8 +195,8 @@ class _Kernel:
 class _Properties:
     """A `CustomOpProp` as the operator Custom asks it."""
 
-    def __init__(self, prop: CustomOpProp) -> None:
-        self._prop = prop
+    def __init__(self, prop: CustomOpProp, numpy: bool = False) -> None:
+        self._prop, self._numpy = prop, numpy
         self.list_arguments, self.list_outputs = prop.list_arguments, prop.list_outputs
         self.list_auxiliary_states, self.infer_type = prop.list_auxiliary_states, prop.infer_type
 
@@ -207,17 +212,23 @@ class _Properties:
     def create_operator(self, ctx: Any, in_shapes: list[tuple[int, ...]], in_dtypes: list[Any]) -> _Kernel:
         """The computation on a torch device."""
         context = gpu(ctx.index or 0) if ctx.type == "cuda" else cpu()
-        return _Kernel(self._prop.create_operator(str(context), [list(s) for s in in_shapes], in_dtypes), context)
+        return _Kernel(
+            self._prop.create_operator(str(context), [list(s) for s in in_shapes], in_dtypes), context, self._numpy
+        )
 
 
 def register(reg_name: str) -> Callable[[type], type]:
     """A decorator that makes a `CustomOpProp` known as `op_type` of `mx.nd.Custom` and `mx.sym.Custom`.
+
+    Where it is used under `mx.npx.set_np()`, the operator computes on `mx.np.ndarray`.
 
     Args:
         reg_name: the op_type; a later class replaces an earlier one.
     """
 
     def decorate(prop_cls: type) -> type:
+        numpy = STATE.np_array
+
         def made(**attributes: str) -> _Properties:
             found = prop_cls(**attributes)
             if not isinstance(found, CustomOpProp):
@@ -225,7 +236,7 @@ def register(reg_name: str) -> Callable[[type], type]:
                     f"{printable(reg_name)} is registered with a class that is no CustomOpProp",
                     found=type(found).__name__,
                 )
-            return _Properties(found)
+            return _Properties(found, numpy)
 
         register_custom(reg_name, made)
         return prop_cls
