@@ -37,7 +37,8 @@ __all__ = [
     "sparse",
 ]
 
-_MODULES = frozenset(("_internal", "contrib", "image", "linalg", "op", "random"))
+_MODULES = {n: n for n in ("_internal", "contrib", "image", "linalg", "op", "random")}
+_MODULES |= {"np": "numpy", "npx": "numpy_extension", "numpy": "numpy", "numpy_extension": "numpy_extension"}
 
 for _name in BINARY:
     globals()[_name] = function_of_two(_name)
@@ -49,7 +50,7 @@ _find, _names = namespaces.fill(globals(), "op")
 
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
-        return importlib.import_module(f"{__name__}.{name}")
+        return importlib.import_module(f"{__name__}.{_MODULES[name]}")
     return _find(name)
 
 

@@ -13,7 +13,8 @@ from evergraph.mxnet.symbol.symbol import Group, Symbol, SymbolBase, fromjson, l
 
 __all__ = ["Group", "Symbol", "SymbolBase", "fromjson", "load", "load_json", "loads", "operators", "symbol"]
 
-_MODULES = frozenset(("_internal", "contrib", "image", "linalg", "op", "random", "sparse"))
+_MODULES = {n: n for n in ("_internal", "contrib", "image", "linalg", "op", "random", "sparse")}
+_MODULES |= {"np": "numpy", "npx": "numpy_extension", "numpy": "numpy", "numpy_extension": "numpy_extension"}
 
 globals().update({n: getattr(creation, n) for n in creation.__all__})
 
@@ -22,7 +23,7 @@ _find, _names = namespaces.fill(globals(), "op")
 
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
-        return importlib.import_module(f"{__name__}.{name}")
+        return importlib.import_module(f"{__name__}.{_MODULES[name]}")
     return _find(name)
 
 

@@ -50,7 +50,16 @@ def make(op: str, hint: str, positional: Sequence[Any] = (), **options: Any) -> 
     texts.update(current_scope().get(attr))
     named = {k: single(v, k) for k, v in options.items() if isinstance(v, SymbolBase)}
     node = compose(op, current_manager().get(name, hint), texts, [single(s) for s in positional], named)
-    return Symbol([(node, i) for i in range(node.visible())])
+    kind = _kind((*positional, *options.values()))
+    return kind([(node, i) for i in range(node.visible())])
+
+
+def _kind(values: Sequence[Any]) -> type[Symbol]:
+    """The class of what reads these: symbols of mx.np's arrays give such."""
+    for each in values:
+        if isinstance(each, Symbol) and each.__class__ is not Symbol:
+            return type(each)
+    return Symbol
 
 
 class _Caller:

@@ -424,9 +424,11 @@ class Symbol(SymbolBase):
         """The symbol itself."""
         return self
 
-    def as_np_ndarray(self) -> "Symbol":
-        """The symbol itself: arrays have one class here."""
-        return self
+    def as_np_ndarray(self) -> Any:
+        """The same outputs as a symbol of mx.np's arrays."""
+        from evergraph.mxnet.symbol.numpy import _Symbol
+
+        return _Symbol(self._entries)
 
     # ---- binding: see evergraph.mxnet.executor
 

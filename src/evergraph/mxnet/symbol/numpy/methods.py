@@ -1,0 +1,106 @@
+"""Methods and Python's operators of symbols of mx.np's arrays, which stand for functions of `mx.sym.np`."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from evergraph.mxnet.ndarray.fluent import FLUENT
+from evergraph.mxnet.symbol.numpy.face import FACE
+from evergraph.mxnet.symbol.symbol import Symbol
+
+__all__ = ["install"]
+
+_OPERATORS = {
+    "add": "add",
+    "sub": "subtract",
+    "mul": "multiply",
+    "truediv": "true_divide",
+    "mod": "mod",
+    "pow": "power",
+    "matmul": "matmul",
+}
+_COMPARISONS = {
+    "eq": "equal",
+    "ne": "not_equal",
+    "gt": "greater",
+    "ge": "greater_equal",
+    "lt": "less",
+    "le": "less_equal",
+}
+_METHODS = (
+    *("argmax", "argmin", "argsort", "clip", "cumsum", "dot", "max", "mean", "min", "prod", "repeat", "round"),
+    *("sort", "squeeze", "std", "sum", "swapaxes", "take", "var"),
+)
+_FLUENT = (*FLUENT, "broadcast_to", "broadcast_like", "diag", "expand_dims", "log2", "nanprod", "nansum", "slice")
+"""What legacy symbols have as methods, and NumPy's arrays only in part."""
+
+
+def install(kind: Any, functions: Mapping[str, Callable[..., Any]]) -> None:
+    """Give the class of symbols its methods and operators, each by the function of this name."""
+    for name in (*_FLUENT, "split_v2", "square"):
+        if name not in vars(kind):
+            setattr(kind, name, _lacking(name))
+    for name in _METHODS:
+        setattr(kind, name, functions[name])
+    for name, called in {**_OPERATORS, **_COMPARISONS}.items():
+        setattr(kind, f"__{name}__", functions[called])
+    for name, called in _OPERATORS.items():
+        setattr(kind, f"__r{name}__", _reflected(functions[called]))
+    kind.__div__, kind.__rdiv__ = kind.__truediv__, kind.__rtruediv__
+    # the base's own in-place operators refuse
+    kind.__hash__ = Symbol.__hash__
+    kind.__neg__ = lambda self: FACE("_npi_multiply_scalar", self, scalar=-1.0, is_int=False)
+    kind.__abs__ = functions["absolute"]
+    kind.reshape, kind.flatten, kind.transpose, kind.astype = _reshape, _flatten, _transpose, _astype
+    kind.T = property(_transpose, doc="The axes reversed.")
+
+
+def _lacking(name: str) -> property:
+    def absent(_: Any) -> Any:
+        raise AttributeError(f"_Symbol object has no attribute {name}")
+
+    return property(absent)
+
+
+def _reflected(function: Callable[..., Any]) -> Callable[[Any, Any], Any]:
+    return lambda self, other: function(other, self)
+
+
+def _reshape(self: Any, *args: Any, **kwargs: Any) -> Any:
+    """The values in another shape, as one argument or as several.
+
+    Raises:
+        TypeError: no shape, or an unknown keyword.
+        NotImplementedError: another order than "C".
+    """
+    order = kwargs.pop("order", "C")
+    if "shape" in kwargs and not args:
+        args = (kwargs.pop("shape"),)
+    if kwargs or not args:
+        raise TypeError(f"reshape() takes a shape and an order, found {', '.join(kwargs) or 'nothing'}")
+    if order != "C":
+        raise NotImplementedError(f"arrays are read and stored in order 'C' alone, found {order!r}")
+    return FACE("_np_reshape", self, newshape=args[0] if len(args) == 1 else args, order=order)
+
+
+def _flatten(self: Any, order: str = "C") -> Any:
+    """All values in one axis."""
+    return _reshape(self, (-1,), order=order)
+
+
+def _transpose(self: Any, *axes: Any) -> Any:
+    """The axes in another order, as one argument or as several; reversed where none is given."""
+    order = axes[0] if len(axes) == 1 and isinstance(axes[0], (list, tuple)) else axes or None
+    return FACE("_np_transpose", self, axes=None if order is None or order == (None,) else tuple(order))
+
+
+def _astype(
+    self: Any, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True
+) -> Any:
+    """The values in another type.
+
+    Raises:
+        ValueError: other than NumPy's usual order, casting and subok.
+    """
+    if order not in ("K", "A", "C") or casting != "unsafe" or not subok or not copy:
+        raise ValueError("astype takes order='K', casting='unsafe', subok=True and copy=True alone")
+    return FACE("_npi_cast", self, dtype=dtype)
