@@ -1,5 +1,6 @@
 """Executors: a graph bound to arrays, run forward and backward with MXNet's semantics on torch autograd."""
 
+import operator
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -15,7 +16,7 @@ from evergraph.engine.plan import Plan, make_plan
 from evergraph.engine.settings import EngineWarning, resolve
 from evergraph.errors import EvergraphError, OperatorError, ShapeError, UsageError, collect, printable
 from evergraph.graph import Graph
-from evergraph.ops.run import Run
+from evergraph.ops.run import Run, carry_out
 from evergraph.ops.sparse import is_sparse, kind_of
 from evergraph.passes.signature import signature
 
@@ -87,6 +88,7 @@ class Executor:
         self.requests = _requests(names.arguments, requests)
         self._store = GradientStore(names.arguments, self.arguments, gradients, self.requests, replace_gradients)
         self._monitor: tuple[Callable[[str, Any], None], bool] | None = None
+        self._last_plan: tuple[bool, Any, tuple[Any, ...], Plan] | None = None
         self._shaped = True
         self._shaped = self._plan(False).shaped
         self.outputs: list[Any] = []
@@ -162,8 +164,8 @@ class Executor:
                     f"the gradient cannot be computed: {printable(error, 500)}", where=f"{self.graph!r}"
                 ) from error
         with torch.no_grad():
-            for update in reversed(self._plan(True).run.updates or ()):
-                update()  # MXNet sends zeros through what stops a gradient, and layers behind it change their states
+            # MXNet sends zeros through what stops a gradient, and layers behind it change their states
+            carry_out(self._plan(True).run.updates or ())
         self._store.finish()
 
     def set_monitor(self, callback: Callable[[str, Any], None] | None, inputs: bool = False) -> None:
@@ -207,7 +209,15 @@ class Executor:
         return found
 
     def _plan(self, training: bool) -> Plan:
-        names, arrays = (*self.argument_names, *self.auxiliary_names), (*self.arguments, *self.auxiliary)
+        """The plan for the arrays as they are; found at once where they are those of the last time."""
+        arrays = (*self.arguments, *self.auxiliary)
+        last = self._last_plan
+        if last is None or last[:2] != (training, self._monitor) or not all(map(operator.is_, last[2], arrays)):
+            last = self._last_plan = (training, self._monitor, arrays, self._found_plan(training, arrays))
+        return last[3]
+
+    def _found_plan(self, training: bool, arrays: Sequence[Any]) -> Plan:
+        names = (*self.argument_names, *self.auxiliary_names)
         sparse = {n: kind_of(a) for n, a in zip(names, arrays, strict=True) if is_sparse(a)}
         shapes = {n: tuple(a.shape) for n, a in zip(names, arrays, strict=True)} if self._shaped else {}
         # a monitor is shown every value: nothing may be overwritten, nor be in an unusual order

@@ -1,5 +1,9 @@
-"""Where gradients go: written or added into the caller's storage as they arrive, so that no second copy is kept."""
+"""Where gradients go: written or added into the caller's storage as they arrive, so that no second copy is kept.
 
+Small ones wait for the end of the pass instead: a hook for each costs as much as a small layer.
+"""
+
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,6 +13,11 @@ from evergraph.errors import UsageError, collect, printable
 from evergraph.ops.sparse import CSR, RowSparse, is_sparse, rows_from_dense
 
 __all__ = ["GradientStore"]
+
+_WAITING = 8 << 20
+"""Bytes of gradients, the smallest first, that are taken when the pass is over and not by hooks."""
+_COPIED = 4096
+"""Elements of a gradient up to which a copy costs less than to find out whether its storage may be replaced by it."""
 
 
 class GradientStore:
@@ -39,6 +48,8 @@ class GradientStore:
         self._leaves: list[Any] = [None] * len(names)
         self._owners: list[Any] = [None] * len(names)
         self._arrived: set[int] = set()
+        self._small = _small(arguments, self.storage, requests)
+        self._waiting: dict[int, Any] = {}
 
     @property
     def wanted(self) -> bool:
@@ -57,7 +68,11 @@ class GradientStore:
             if not values.dtype.is_floating_point and not values.dtype.is_complex:
                 return array
             leaf = values.detach().requires_grad_()
-            leaf.register_post_accumulate_grad_hook(lambda found: self._arrive(index, found))
+            self._waiting.pop(index, None)
+            if index in self._small and not is_sparse(array):
+                self._waiting[index] = leaf
+            else:
+                leaf.register_post_accumulate_grad_hook(lambda found: self._arrive(index, found))
             self._owners[index], self._leaves[index] = array, array.with_data(leaf) if is_sparse(array) else leaf
         return self._leaves[index]
 
@@ -86,17 +101,50 @@ class GradientStore:
             storage.copy_(found)
 
     def begin(self) -> None:
-        """A gradient pass starts: nothing has arrived."""
+        """A gradient pass starts: nothing has arrived, whatever one that failed has left."""
         self._arrived.clear()
+        for leaf in self._waiting.values():
+            leaf.grad = None
 
     def finish(self) -> None:
         """The gradient pass is over: what it did not reach is zero, where it is to be written."""
+        with torch.no_grad():
+            self._take_waiting()
         for index, (request, storage) in enumerate(zip(self._requests, self.storage, strict=True)):
             if request == "write" and storage is not None and index not in self._arrived:
                 if isinstance(storage, RowSparse):
                     self.storage[index] = RowSparse(storage.data[:0], storage.indices[:0], storage.shape)
                 else:
                     storage.zero_()
+
+    def _take_waiting(self) -> None:
+        targets, values = [], []
+        for index in sorted(self._waiting, reverse=True):  # as autograd reaches them
+            leaf, storage = self._waiting[index], self.storage[index]
+            found = leaf.grad
+            if found is None:
+                continue
+            if found.numel() > _COPIED or self._requests[index] != "write" or not isinstance(storage, torch.Tensor):
+                self._arrive(index, leaf)
+                continue
+            leaf.grad = None
+            self._arrived.add(index)
+            targets.append(storage)
+            values.append(found)
+        if targets:
+            torch._foreach_copy_(targets, values)  # pyright: ignore[reportPrivateImportUsage]
+
+
+def _small(arguments: Sequence[Any], storage: Sequence[Any], requests: Sequence[str]) -> set[int]:
+    """Places of the smallest dense arguments that get a gradient."""
+    dense = [
+        (a.numel() * a.element_size(), i)
+        for i, (a, s, r) in enumerate(zip(arguments, storage, requests, strict=True))
+        if r != "null" and isinstance(a, torch.Tensor) and isinstance(s, torch.Tensor)
+    ]
+    dense.sort()
+    sums = itertools.accumulate(size for size, _ in dense)
+    return {i for (_, i), size in zip(dense, sums, strict=True) if size <= _WAITING}
 
 
 def _storage(

@@ -1,10 +1,82 @@
 """What an operator may know of the run it is part of: training or not, random numbers, deferred updates of states."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-__all__ = ["Run"]
+from evergraph.ops.lazy import torch
+
+__all__ = ["Moving", "Run", "carry_out"]
+
+
+class Moving:
+    """Moving averages that are to move on: each state becomes momentum * state + (1 - momentum) * scale * value.
+
+    Args:
+        states: tensors, changed in place.
+        values: what they move towards.
+        scales: a number for each value.
+        momentum: what is kept.
+    """
+
+    __slots__ = ("momentum", "scales", "states", "values")
+
+    def __init__(
+        self, states: Sequence[Any], values: Sequence[Any], momentum: float, scales: Sequence[float] | None = None
+    ) -> None:
+        self.states, self.values, self.momentum = states, values, momentum
+        self.scales: Sequence[float] = scales if scales is not None else [1.0] * len(states)
+
+    def __call__(self) -> None:
+        """Move on."""
+        _move_all([self])
+
+    @property
+    def kind(self) -> tuple[Any, ...]:
+        """What those have in common that move in one call; nothing once they have moved."""
+        return (self.momentum, *{(s.dtype, s.device) for s in self.states})
+
+
+def _move_all(moves: Sequence[Moving]) -> None:
+    """Move averages of one kind on, none of which stands twice."""
+    states = [s for m in moves for s in m.states]
+    if not states:
+        return
+    momentum = moves[0].momentum
+    # as a tensor: torch makes one of a number for each state, which takes longer than the product
+    each: Any = torch
+    each._foreach_mul_(states, torch.tensor(momentum, dtype=states[0].dtype))
+    parts: dict[float, tuple[list[Any], list[Any]]] = {}
+    for move in moves:
+        for state, value, scale in zip(move.states, move.values, move.scales, strict=True):
+            mine = parts.setdefault(scale, ([], []))
+            mine[0].append(state)
+            mine[1].append(value)
+        move.states = move.values = move.scales = ()
+    for scale, (targets, values) in parts.items():
+        each._foreach_add_(targets, values, alpha=(1 - momentum) * scale)
+
+
+def carry_out(updates: Sequence[Callable[[], Any]]) -> None:
+    """Do the deferred updates of a run, the last first; neighbouring moving averages in one call for all of them.
+
+    A call for each state of each layer costs as much as a small layer.
+    """
+    waiting: list[Moving] = []
+    seen: set[int] = set()
+    for update in reversed(updates):
+        if isinstance(update, Moving):
+            mine = {s.data_ptr() for s in update.states}
+            if waiting and (waiting[0].kind != update.kind or not seen.isdisjoint(mine)):
+                _move_all(waiting)
+                waiting, seen = [], set()
+            waiting.append(update)
+            seen |= mine
+            continue
+        _move_all(waiting)
+        waiting, seen = [], set()
+        update()
+    _move_all(waiting)
 
 
 class Run:
@@ -16,8 +88,8 @@ class Run:
         sparse_gradients: whether a look-up table that was asked for a sparse gradient may give torch's sparse tensor.
 
     Attributes:
-        updates: where it is a list, each deferred update of a state is added to it, for the caller to do them, the
-            last first, when the gradient passes; a second call of one does nothing. Otherwise the gradient does them.
+        updates: where it is a list, each deferred update of a state is added to it, for the caller to `carry_out` when
+            the gradient passes; a second time does nothing. Otherwise the gradient does them.
         kept: what operators keep from call to call, where the run is that of an executor; for each of its nodes apart.
     """
 
@@ -62,19 +134,27 @@ class Run:
         """Move states on when the gradient passes `through`, as `update` does.
 
         Args:
-            move: changes the states in place; it is called once, without gradients being recorded.
+            move: changes the states in place, as `Moving` does; it is called once, without gradients being recorded.
             through: the output whose gradient triggers the change.
         """
         if not through.requires_grad:
             return
-        waits = [True]
-
-        def change(_: Any = None) -> None:
-            if waits:
-                waits.clear()
-                move()
-
+        change = move if isinstance(move, Moving) else _Once(move)
         if self.updates is not None:
             self.updates.append(change)  # the caller does it: a hook for each layer costs as much as a small layer
         else:
-            through.register_hook(change)
+            through.register_hook(lambda _: change())
+
+
+class _Once:
+    """A change of states that is made once."""
+
+    __slots__ = ("_move",)
+
+    def __init__(self, move: Callable[[], Any]) -> None:
+        self._move: Callable[[], Any] | None = move
+
+    def __call__(self) -> None:
+        move, self._move = self._move, None
+        if move is not None:
+            move()

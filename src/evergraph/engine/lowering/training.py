@@ -7,7 +7,9 @@ import torch
 
 from evergraph.engine.lowering.activations import SUMS
 from evergraph.engine.lowering.rewriting import Uses, engine_step
+from evergraph.engine.lowering.weights import turn_weights
 from evergraph.engine.program import Program, Step
+from evergraph.ops.families.nn.convolution import prepared
 
 __all__ = ["keep_channels_last", "lower_training", "reuse_values"]
 
@@ -28,6 +30,7 @@ def lower_training(program: Program) -> None:
     reuse_values(program)
     if torch.backends.mkldnn.is_available():
         keep_channels_last(program)
+        turn_weights(program)
 
 
 def _is_spatial(step: Step) -> bool:
@@ -43,7 +46,7 @@ def keep_channels_last(program: Program) -> None:
     turned: set[int] = set()
     for index, step in enumerate(program.steps):
         if _is_spatial(step):
-            program.steps[index] = step.replace(call=_turning(step.call))
+            program.steps[index] = step.replace(call=_turning(prepared(step.params) or step.call))
             turned.update(step.outputs)
         elif turned.isdisjoint(step.inputs):
             continue

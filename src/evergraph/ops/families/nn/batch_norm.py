@@ -7,7 +7,7 @@ from evergraph.ops.gradients import with_gradient
 from evergraph.ops.lazy import torch
 from evergraph.ops.registry import operator
 from evergraph.ops.rules import Dims, unify
-from evergraph.ops.run import Run
+from evergraph.ops.run import Moving, Run
 from evergraph.ops.schema import Aux
 from evergraph.ops.types import Double
 
@@ -51,23 +51,17 @@ def _scale(gamma: Any, fix_gamma: bool) -> Any:
     return ones.clone() if torch.is_grad_enabled() else ones
 
 
-def _batch(x: Any, scale: Any, beta: Any, mean: Any, var: Any, eps: float, momentum: float, run: Run) -> Any:
-    """Normalises by the batch, notes the change of the moving statistics; the output and the batch's statistics."""
+def _batch(x: Any, scale: Any, beta: Any, mean: Any, var: Any, p: Any, run: Run) -> tuple[Any, Any, Any]:
+    """Normalises by the batch, notes the change of the moving statistics; the output, and where asked the batch's."""
     # with a momentum of 1 torch's running statistics are those of the batch, its variance the unbiased one
     batch_mean, batch_var = torch.zeros_like(mean), torch.zeros_like(var)
-    out = batch_norm(x, scale, beta, batch_mean, batch_var, True, 1.0, eps)
+    out = batch_norm(x, scale, beta, batch_mean, batch_var, True, 1.0, p["eps"])
     count = x.numel() // x.shape[1] if x.numel() else 0
-    batch_var = batch_var * ((count - 1) / count) if count > 1 else torch.zeros_like(var)
-    _move(mean, batch_mean, var, batch_var, momentum, run, out)
-    return out, batch_mean, batch_var
-
-
-def _move(mean: Any, batch_mean: Any, var: Any, batch_var: Any, momentum: float, run: Run, out: Any) -> None:
-    def move() -> None:
-        mean.mul_(momentum).add_(batch_mean, alpha=1 - momentum)
-        var.mul_(momentum).add_(batch_var, alpha=1 - momentum)
-
-    run.later(move, through=out)
+    if count < 2:
+        batch_var = torch.zeros_like(var)
+    biased = (count - 1) / count if count > 1 else 1.0
+    run.later(Moving((mean, var), (batch_mean, batch_var), p["momentum"], (1.0, biased)), through=out)
+    return out, batch_mean, batch_var * biased if p["output_mean_var"] else None
 
 
 def _processes() -> int:
@@ -86,9 +80,7 @@ def _summed(x: Any) -> Any:
     return _over_processes(x)
 
 
-def _batch_of_all(
-    x: Any, scale: Any, beta: Any, mean: Any, var: Any, eps: float, momentum: float, run: Run
-) -> tuple[Any, Any, Any]:
+def _batch_of_all(x: Any, scale: Any, beta: Any, mean: Any, var: Any, p: Any, run: Run) -> tuple[Any, Any, Any]:
     """What `_batch` does, with the statistics of the batches of all processes."""
     axes = [0, *range(2, x.ndim)]
     shape = [1, -1, *[1] * (x.ndim - 2)]
@@ -96,20 +88,20 @@ def _batch_of_all(
     batch_mean = _summed(x.to(mean.dtype).sum(axes)) / count
     apart = x - batch_mean.reshape(shape)
     batch_var = _summed((apart * apart).to(mean.dtype).sum(axes)) / count
-    out = apart * (scale * torch.rsqrt(batch_var + eps)).reshape(shape) + beta.reshape(shape)
-    _move(mean, batch_mean.detach(), var, batch_var.detach(), momentum, run, out)
+    out = apart * (scale * torch.rsqrt(batch_var + p["eps"])).reshape(shape) + beta.reshape(shape)
+    run.later(Moving((mean, var), (batch_mean.detach(), batch_var.detach()), p["momentum"]), through=out)
     return out.to(x.dtype), batch_mean, batch_var
 
 
 def _normalized(
     data: Any, gamma: Any, beta: Any, mean: Any, var: Any, p: Any, axis: int, run: Run
 ) -> tuple[Any, Any, Any]:
-    """The output, and the mean and the biased variance that it was made with."""
+    """The output, and where they are outputs too the mean and the biased variance that it was made with."""
     scale = _scale(gamma, p["fix_gamma"])
     x = data if axis % data.ndim == 1 else data.movedim(axis, 1)
     if run.training and not p["use_global_stats"]:
         batch = _batch_of_all if p.get("ndev", 1) > 1 and _processes() > 1 else _batch
-        out, mean, var = batch(x, scale, beta, mean, var, p["eps"], p["momentum"], run)
+        out, mean, var = batch(x, scale, beta, mean, var, p, run)
     else:
         out = batch_norm(x, scale, beta, mean, var, False, 0.0, p["eps"])
     return (out if x is data else out.movedim(1, axis)), mean, var
@@ -143,6 +135,7 @@ def BatchNorm(
     overwritten with 1 and has no gradient. With output_mean_var, mean and 1 / sqrt(var + eps) are outputs too.
     """
     p = {"eps": eps, "momentum": momentum, "fix_gamma": fix_gamma, "use_global_stats": use_global_stats}
+    p["output_mean_var"] = output_mean_var
     out, mean, var = _normalized(data, gamma, beta, moving_mean, moving_var, p, axis, run)
     return (out, mean.clone(), torch.rsqrt(var + eps)) if output_mean_var else out
 
@@ -168,6 +161,7 @@ def BatchNormWithReLU(
 ):
     """BatchNorm, and of its result the larger of the value and 0."""
     p = {"eps": eps, "momentum": momentum, "fix_gamma": fix_gamma, "use_global_stats": use_global_stats}
+    p["output_mean_var"] = output_mean_var
     out, mean, var = _normalized(data, gamma, beta, moving_mean, moving_var, p, axis, run)
     out = torch.relu(out)
     return (out, mean.clone(), torch.rsqrt(var + eps)) if output_mean_var else out
@@ -202,6 +196,7 @@ def BatchNorm_v1(
 ):
     """BatchNorm over axis 1, as it was before 0.9.5."""
     p = {"eps": eps, "momentum": momentum, "fix_gamma": fix_gamma, "use_global_stats": use_global_stats}
+    p["output_mean_var"] = output_mean_var
     out, mean, var = _normalized(data, gamma, beta, moving_mean, moving_var, p, 1, run)
     return (out, mean.clone(), var.clone()) if output_mean_var else out
 
@@ -225,6 +220,7 @@ def SyncBatchNorm(
 ):
     """BatchNorm over axis 1; with ndev above 1 and torch's process group running, over the batches of all processes."""
     p = {"eps": eps, "momentum": momentum, "fix_gamma": fix_gamma, "use_global_stats": use_global_stats}
+    p["output_mean_var"] = output_mean_var
     p["ndev"] = ndev
     out, mean, var = _normalized(data, gamma, beta, moving_mean, moving_var, p, 1, run)
     return (out, mean.clone(), var.clone()) if output_mean_var else out

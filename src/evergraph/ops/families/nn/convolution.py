@@ -1,6 +1,6 @@
 """Convolution and its transpose, in one to three space dimensions."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from evergraph.errors import ShapeError
@@ -11,7 +11,7 @@ from evergraph.ops.rules import Dims, unify, window_size
 from evergraph.ops.schema import Params
 from evergraph.ops.types import NonNegative, NonNegativeLong, PositiveUnsigned, Shape
 
-__all__ = ["Convolution", "Deconvolution", "dilates_of"]
+__all__ = ["Convolution", "Deconvolution", "dilates_of", "prepared"]
 
 _TUNE = Literal[None, "fastest", "limited_workspace", "off"]
 _LAYOUT = Literal[None, "NCDHW", "NCHW", "NCW", "NDHWC", "NHWC"]
@@ -85,6 +85,16 @@ def convolve(
     return last(torch.convolution(data, weight, bias, steps, pads, dilates, False, (0,) * rank, groups), layout)
 
 
+def prepared(p: Any) -> Callable[..., Any] | None:
+    """The convolution of (data, weight, bias) for these parameters, worked out; None where more is to be looked at."""
+    rank, groups = len(p.kernel), p.num_group
+    steps, pads, dilates = spread(p.stride, rank, 1), spread(p.pad, rank, 0), dilates_of(p.kernel, p.dilate)
+    if p.layout in CHANNELS_LAST or _skips_pixels(p.kernel, steps, pads):
+        return None
+    compute, none = torch.convolution, (0,) * rank
+    return lambda data, weight, bias=None: compute(data, weight, bias, steps, pads, dilates, False, none, groups)
+
+
 def dilates_of(kernel: tuple[int, ...], dilate: tuple[int, ...]) -> tuple[int, ...]:
     """The distance between the pixels of a kernel along each axis, 1 where it has one pixel only.
 
@@ -133,13 +143,11 @@ def Convolution(
 
 @Convolution.quickened
 def _convolve_quickly(p: Any, recorded: bool, data: Any, weight: Any, bias: Any = None) -> Any:
-    rank = len(p.kernel)
-    if data.dim() != rank + 2 or p.layout in CHANNELS_LAST:
+    if data.dim() != len(p.kernel) + 2 or prepared(p) is None:
         return None
+    rank = len(p.kernel)
     compute, groups, none = torch.convolution, p.num_group, (0,) * rank
     steps, pads, dilates = spread(p.stride, rank, 1), spread(p.pad, rank, 0), dilates_of(p.kernel, p.dilate)
-    if _skips_pixels(p.kernel, steps, pads):
-        return None
     filters, window, usual = p.num_filter, tuple(p.kernel), weight.shape
 
     def convolution(x: Any, w: Any, b: Any = None) -> Any:

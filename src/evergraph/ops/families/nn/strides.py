@@ -13,13 +13,16 @@ def batch_norm(x: Any, scale: Any, beta: Any, mean: Any, var: Any, training: boo
     PyTorch 2.13 on a CPU takes data or a head gradient for another memory order where the stride of such an axis is not
     the usual one, as behind a sum over a batch of one, and computes other gradients without a word.
     """
-    differentiated = any(t is not None and t.requires_grad for t in (x, scale, beta))
-    if 1 not in x.shape or not differentiated or not torch.is_grad_enabled() or _tracing():
+    if 1 not in x.shape or not torch.is_grad_enabled() or not _differentiated(x, scale, beta) or _tracing():
         return torch.batch_norm(x, scale, beta, mean, var, training, momentum, eps, True)
     out = torch.batch_norm(_usual(x), scale, beta, mean, var, training, momentum, eps, True)
     if out.requires_grad:
         out.register_hook(_usual)
     return out
+
+
+def _differentiated(*tensors: Any) -> bool:
+    return any(t is not None and t.requires_grad for t in tensors)
 
 
 def _tracing() -> bool:
