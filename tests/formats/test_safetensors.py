@@ -225,8 +225,8 @@ def test_keeps_other_spellings_of_a_header(header, tmp_path):
         (file({"a": entry(0, 8), "b": entry(4, 12)}, bytes(12)), ["'b': it overlaps what stands before"]),
         (file({"a": entry(0, 8), "b": entry(2, 2)}, bytes(8)), ["'b': it overlaps"]),
         (file({"a": entry(0, 4), "b": entry(4, 12)}, bytes(8)), ["'b': its data ends at byte"]),
-        (file({"a": entry(0, 4)}, bytes(5)), ["1 bytes stand behind the last tensor"]),
-        (file({}, b"x"), ["1 bytes stand behind the last tensor, from byte 10 on"]),
+        (file({"a": entry(0, 4)}, bytes(5)), ["behind the last tensor", "1 byte too many"]),
+        (file({}, b"x"), ["behind the last tensor, from byte 10 on: 1 byte too many"]),
     ],
 )
 def test_rejects_headers_that_lie(data, words):

@@ -248,4 +248,4 @@ def _coverage(header: Header, size: int) -> Iterator[str]:
             yield f"{shown!r}: its data ends at byte {header.start + entry.end}, the file at {header.start + size}"
         at, before = max(at, entry.end), repr(shown)
     if at < size:
-        yield f"{human(size - at)} stand behind the last tensor, from byte {header.start + at} on"
+        yield f"behind the last tensor, from byte {header.start + at} on: {human(size - at)} too many"
