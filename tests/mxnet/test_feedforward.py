@@ -11,6 +11,8 @@ RANDOM = np.random.RandomState(0)
 X = RANDOM.randn(60, 4).astype("f4")
 Y = (X[:, 0] > 0).astype("f4")
 
+pytestmark = pytest.mark.filterwarnings("ignore:mxnet.model.FeedForward has been deprecated:DeprecationWarning")
+
 
 def network():
     return mx.sym.SoftmaxOutput(mx.sym.FullyConnected(mx.sym.Variable("data"), num_hidden=2, name="fc"), name="softmax")

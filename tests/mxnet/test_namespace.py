@@ -19,6 +19,7 @@ def home(name):
     return mx._MODULES.get(first) or mx._NAMES.get(first)
 
 
+@pytest.mark.filterwarnings("ignore:Context.default_ctx has been deprecated:DeprecationWarning")
 @pytest.mark.parametrize("first", sorted({n.split(".")[1] for n in NAMES}))
 def test_has_every_name_that_programs_use(first):
     module = home(f"mx.{first}")

@@ -127,6 +127,7 @@ class ArrayCube(mx.operator.NDArrayOp):
     forward, backward = Cube.forward, Cube.backward
 
 
+@pytest.mark.filterwarnings("ignore:.* has been deprecated. Please use CustomOp")
 @pytest.mark.parametrize("kind", [Cube, ArrayCube])
 def test_runs_operators_of_the_older_style(kind):
     symbol = kind()(data=mx.sym.Variable("x"), name="cube")

@@ -14,6 +14,8 @@ TWO = [mx.cpu(0), mx.cpu(1)]
 X = np.cos(np.arange(80)).reshape(20, 4).astype("f")
 Y = (np.arange(20) % 3).astype("f")
 
+pytestmark = pytest.mark.filterwarnings("ignore:mxnet.model.FeedForward has been deprecated:DeprecationWarning")
+
 
 def network():
     hidden = mx.sym.FullyConnected(mx.sym.Variable("data"), num_hidden=3, name="fc")

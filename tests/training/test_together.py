@@ -10,6 +10,8 @@ from evergraph.errors import StoreError
 from evergraph.stores import Transaction
 from tests.stores.faulty import Faulty, commits
 
+pytestmark = pytest.mark.filterwarnings("ignore:mxnet.model.FeedForward has been deprecated:DeprecationWarning")
+
 
 def network(hidden):
     data = mx.sym.Variable("data")

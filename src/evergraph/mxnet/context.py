@@ -2,6 +2,7 @@
 
 import functools
 import threading
+import warnings
 from typing import Any, ClassVar
 
 from evergraph.errors import UsageError
@@ -32,6 +33,12 @@ class _DefaultContext:
     """`Context.default_ctx`: the thread's default, readable on the class as programs do."""
 
     def __get__(self, instance: object, owner: type) -> "Context":
+        warnings.warn(
+            "Context.default_ctx has been deprecated. Please use Context.current_context() instead. Please use"
+            " test_utils.set_default_context to set a default context",
+            DeprecationWarning,
+            stacklevel=2,
+        )
         return current_context()
 
     def __set__(self, instance: object, value: "Context") -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import warnings
 from logging import CRITICAL, DEBUG, ERROR, INFO, NOTSET, WARNING
 from typing import TextIO
 
@@ -61,4 +62,5 @@ def getLogger(
     name: str | None = None, filename: str | None = None, filemode: str | None = None, level: int = WARNING
 ) -> logging.Logger:
     """`get_logger`, by its old name."""
+    warnings.warn("getLogger is deprecated, Use get_logger instead.", DeprecationWarning, stacklevel=2)
     return get_logger(name, filename, filemode, level)

@@ -14,6 +14,7 @@ array([2., 4.], dtype=float32)
 """
 
 import itertools
+import warnings
 from collections import namedtuple
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -92,9 +93,6 @@ class CustomOpProp:
     """
 
     def __init__(self, need_top_grad: bool = True) -> None:
-        for kind in (PythonOp, NumpyOp, NDArrayOp):
-            if isinstance(self, kind):
-                warnings.warn(f"{kind.__name__} has been deprecated. Please use CustomOp", stacklevel=2)
         self.need_top_grad_ = need_top_grad
 
     def infer_shape(self, in_shape: list[Any]) -> Sequence[Any]:
@@ -260,6 +258,9 @@ class PythonOp:
     _numpy = False
 
     def __init__(self, need_top_grad: bool = True) -> None:
+        for kind in (PythonOp, NumpyOp, NDArrayOp):
+            if isinstance(self, kind):
+                warnings.warn(f"{kind.__name__} has been deprecated. Please use CustomOp", stacklevel=2)
         self.need_top_grad_ = need_top_grad
         self._registered = ""
 

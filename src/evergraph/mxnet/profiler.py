@@ -173,8 +173,13 @@ def set_config(**kwargs: Any) -> None:
     _RECORDER.config.update(kwargs)
 
 
+def _tell_old(name: str, new: str) -> None:
+    warnings.warn(f"profiler.{name}() is deprecated. Please use profiler.{new}() instead", stacklevel=3)
+
+
 def profiler_set_config(mode: str = "symbolic", filename: str = "profile.json") -> None:
     """`set_config` as old programs call it; `mode` is "symbolic", "imperative", "api", "memory" or "all"."""
+    _tell_old("profiler_set_config", "set_config")
     set_config(filename=filename, profile_all=mode == "all")
 
 
@@ -192,6 +197,7 @@ def set_state(state: str = "stop", profile_process: str = "worker") -> None:
 
 def profiler_set_state(state: str = "stop") -> None:
     """`set_state` as old programs call it."""
+    _tell_old("profiler_set_state", "set_state")
     set_state(state)
 
 
@@ -238,6 +244,7 @@ def dump(finished: bool = True, profile_process: str = "worker") -> None:
 
 def dump_profile() -> None:
     """`dump(True)` as old programs call it."""
+    _tell_old("dump_profile", "dump")
     dump(True)
 
 

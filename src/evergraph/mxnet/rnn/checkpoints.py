@@ -23,7 +23,7 @@ def rnn_unroll(
     layout: str = "NTC",
 ) -> tuple[Any, list[Any]]:
     """The old spelling of cell.unroll."""
-    warnings.warn("rnn_unroll is deprecated: call cell.unroll", stacklevel=2)
+    warnings.warn("rnn_unroll is deprecated. Please call cell.unroll directly.", stacklevel=2)
     return cell.unroll(length, inputs, begin_state, layout)
 
 
