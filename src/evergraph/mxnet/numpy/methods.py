@@ -29,7 +29,7 @@ _COMPARISONS = {
     "lt": "less",
     "le": "less_equal",
 }
-_UNARY = {"neg": "negative", "abs": "absolute", "invert": "invert", "ceil": "ceil", "floor": "floor", "trunc": "trunc"}
+_UNARY = {"abs": "absolute", "invert": "invert", "ceil": "ceil", "floor": "floor", "trunc": "trunc"}
 # methods of the legacy arrays that arrays with NumPy's semantics refuse: NumPy's own have none of these names
 _REFUSED = """
     abs arccos arccosh arcsin arcsinh arctan arctanh argmax_channel broadcast_axes broadcast_like cbrt ceil cos cosh
@@ -203,4 +203,7 @@ def install(kind: Any, functions: Mapping[str, Callable[..., Any]], in_place: An
         setattr(kind, f"__i{name}__", in_place(called, functions[called]))
     for name, called in _UNARY.items():
         setattr(kind, f"__{name}__", functions[called])
+    multiply = functions["multiply"]
+    # a product, and no negation: booleans become integers
+    kind.__neg__ = lambda self: multiply(self, -1.0)
     kind.__div__, kind.__rdiv__, kind.__idiv__ = kind.__truediv__, kind.__rtruediv__, kind.__itruediv__

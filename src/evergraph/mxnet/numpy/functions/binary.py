@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as onp
 
-from evergraph.mxnet.base import numeric_types
+from evergraph.mxnet.base import InputTypeError, numeric_types
 from evergraph.mxnet.numpy.face import Face, Table
 from evergraph.mxnet.numpy.functions.unary import legal_keywords
 
@@ -80,14 +80,14 @@ def _binary(name: str, table: Binary) -> Callable[..., Any]:
                 return op(table.arrays, x1, x2, out=out)
             if isinstance(x2, numeric_types):
                 return op(table.number, x1, scalar=float(x2), out=out)
-            raise TypeError(f"type {type(x2)} not supported")
+            raise InputTypeError(f"type {type(x2)} not supported")
         if not isinstance(x1, numeric_types):
-            raise TypeError(f"type {type(x1)} not supported")
+            raise InputTypeError(f"type {type(x1)} not supported")
         if op.holds(x2):
             return op(table.reflected, x2, scalar=float(x1), out=out)
         if isinstance(x2, numeric_types):
             return of_numbers(x1, x2)
-        raise TypeError(f"type {type(x2)} not supported")
+        raise InputTypeError(f"type {type(x2)} not supported")
 
     call.__name__ = name
     call.__doc__ = f"`numpy.{name}` of two operands, element by element: arrays, which broadcast, or numbers."

@@ -112,8 +112,8 @@ def clip(op: Face, a: Any, a_min: Any, a_max: Any, out: Any = None) -> Any:
     """
     if a_min is None and a_max is None:
         raise ValueError("clip needs a_min, a_max or both")
-    low = float("-inf") if a_min is None else float(a_min)
-    high = float("inf") if a_max is None else float(a_max)
+    low = float("-inf") if a_min is None else a_min
+    high = float("inf") if a_max is None else a_max
     return op("_npi_clip", a, a_min=low, a_max=high, out=out)
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from evergraph.mxnet.base import numeric_types
+from evergraph.mxnet.base import InputTypeError, numeric_types
 from evergraph.mxnet.numpy.face import Face, Table
 from evergraph.mxnet.numpy.functions.unary import legal_keywords
 
@@ -71,13 +71,14 @@ def einsum(op: Face, *operands: Any, **kwargs: Any) -> Any:
         kwargs: `out`; `optimize`, which changes only the order of the work.
 
     Raises:
-        TypeError: another keyword, or no text first.
+        TypeError: another keyword.
+        InputTypeError: there is no text first.
     """
     out, optimize = kwargs.pop("out", None), kwargs.pop("optimize", False)
     if kwargs:
         raise TypeError(f"einsum() got an unexpected keyword argument {min(kwargs)!r}")
     if not operands or not isinstance(operands[0], str):
-        raise ValueError("einsum takes the subscripts as text first, and then the arrays")
+        raise InputTypeError("einsum takes the subscripts as text first, and then the arrays")
     arrays = operands[1:]
     return op(
         "_npi_einsum", *arrays, num_args=len(arrays), subscripts=operands[0], optimize=int(bool(optimize)), out=out

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as onp
 
-from evergraph.mxnet.base import numeric_types
+from evergraph.mxnet.base import InputTypeError, numeric_types
 from evergraph.mxnet.numpy.face import Face, Table
 
 __all__ = ["TABLE"]
@@ -71,7 +71,7 @@ def _unary(name: str, operator: str) -> Callable[..., Any]:
             return op(operator, x, out=out)
         if isinstance(x, numeric_types):
             return of_number(x)
-        raise TypeError(f"type {type(x)} not supported")
+        raise InputTypeError(f"type {type(x)} not supported")
 
     call.__name__ = name
     call.__doc__ = f"`numpy.{name}` of an array, element by element, or of a number."
