@@ -364,3 +364,39 @@ def test_finds_the_places_of_the_greatest_along_any_axis():
         least = nd.topk(x, k=1, axis=1, is_ascend=True)
         assert least.asnumpy().tolist() == [[[1, 0, 1]], [[0, 0, 0]]]
         assert nd.topk(x, k=2, axis=1, dtype="int64").asnumpy().tolist() == [[[0, 1, 0], [1, 0, 1]], [[1] * 3, [0] * 3]]
+
+
+def test_leaves_out_an_input_that_is_not_the_last_the_short_way():
+    data, weight = nd.array([[1, -2, 3]], dtype="int8"), nd.array([[1, 2, 3], [-1, 0, 1]], dtype="int8")
+    low, high = nd.array([-1.27]), nd.array([1.27])
+    for _ in range(3):
+        found = nd.contrib.quantized_fully_connected(
+            data, weight, low, high, low, high, num_hidden=2, no_bias=True, flatten=True
+        )
+        assert found[0].asnumpy().tolist() == [[6, 2]]
+        assert [f.shape for f in found] == [(1, 2), (1,), (1,)]
+
+
+def test_gives_every_result_memory_of_its_own():
+    x = nd.array([[1, 2], [3, 4]])
+    for _ in range(3):
+        for found in (
+            *nd.split(x, num_outputs=2, axis=0),
+            *nd.split(x, num_outputs=2, axis=1),
+            nd.split(x[0:1], num_outputs=1, axis=1),
+            nd.Dropout(x, p=0.5),
+            nd.BlockGrad(x),
+            nd.SequenceMask(x),
+            nd.Flatten(x),
+            nd.expand_dims(x, axis=0),
+            nd.transpose(x),
+            nd.reshape_like(x[0], nd.zeros((1, 2))),
+        ):
+            found[:] = -1
+    assert x.asnumpy().tolist() == [[1, 2], [3, 4]]
+
+
+def test_joins_sparse_arrays_too():
+    x = nd.array([[0, 2], [3, 0]]).tostype("csr")
+    for _ in range(2):
+        assert nd.concatenate([x, x]).asnumpy().tolist() == [[0, 2], [3, 0]] * 2

@@ -212,7 +212,7 @@ def concatenate(arrays: list[NDArray], axis: int = 0, always_copy: bool = True) 
     first = arrays[0]
     rank, alike = first.ndim, True
     for each in arrays:
-        alike = alike and each._data.ndim == rank
+        alike = alike and each.ndim == rank
     if alike:
         try:
             return function("Concat")(arrays, dim=axis)

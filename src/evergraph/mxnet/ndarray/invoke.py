@@ -108,11 +108,13 @@ def own(result: Any, values: Sequence[Any]) -> Any:
     """A result that shares no memory with any of the inputs: bodies may return an input, or a view of one."""
     if not isinstance(result, torch.Tensor):
         return result
+    if not result.is_contiguous():
+        return result.contiguous()  # a copy
     place = result.untyped_storage().data_ptr()
     for value in values:
         if isinstance(value, torch.Tensor) and value.untyped_storage().data_ptr() == place and place:
-            return result.clone(memory_format=torch.contiguous_format)
-    return result if result.is_contiguous() else result.contiguous()
+            return result.clone()
+    return result
 
 
 def _device(op: Operator, inputs: Sequence[Array]) -> Context:
@@ -140,7 +142,7 @@ def _kind(array: Array) -> torch.dtype:
 
 
 # operators whose places are of an integer type beside values of any
-_MIXING = frozenset(("_npi_insert_tensor",))
+_MIXING = frozenset(("_npi_delete", "_npi_insert_tensor"))
 
 
 def _require_types(op: Operator, params: Params, inputs: Sequence[Array]) -> None:

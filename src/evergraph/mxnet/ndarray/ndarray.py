@@ -94,7 +94,8 @@ class NDArray(Array):
     @property
     def ndim(self) -> int:
         """Number of dimensions."""
-        return self._data.dim()
+        value = self._value
+        return self._data.dim() if value is None else value.dim()
 
     @property
     def handle(self) -> ctypes.c_void_p:

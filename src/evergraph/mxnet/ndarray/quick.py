@@ -19,7 +19,7 @@ from evergraph.mxnet.ndarray.base import _CLASSES, Array, read_context, wrap
 from evergraph.mxnet.ndarray.inlined import written_out
 from evergraph.mxnet.ndarray.invoke import linked, own, write
 from evergraph.mxnet.random_streams import run_for
-from evergraph.ops import Operator
+from evergraph.ops import Operator, Params
 
 if TYPE_CHECKING:
     from evergraph.mxnet.ndarray.functions import Caller
@@ -52,20 +52,25 @@ def _prepared(caller: "Caller", args: Any, kwargs: dict[str, Any], count: int, o
     if count != len(inputs) or not caller.keeps(given):
         return None
     params = caller.convert(given)
-    if op.variadic is None and op.input_names(params) != caller.inputs[:count]:
-        return None
+    left_out = op.variadic is None and op.input_names(params) != caller.inputs[:count]
     recording = STATE.recording
     values = [x._leaf if recording and x._leaf is not None else x._data for x in inputs]
     function = None
     if over and op.overwriting is not None and len({v.dtype for v in values}) == 1 and values[0].is_floating_point():
         function = op.overwriting(params, *values)
-    elif op.quick is not None:
+    elif op.quick is not None and not left_out:
         function = op.quick(params, any(v.requires_grad for v in values), *values)
     if function is not None:
         return Plan(function, True, 0)
     keywords = {**params, "run": run_for(inputs[0]._ctx, STATE.training)} if op.wants_run else params
     visible = op.visible_outputs(params) if op.outputs != 1 else 1
-    return Plan(partial(op.body, **keywords), False, visible if visible > 1 else 0)
+    body = partial(op.body, **keywords)
+    return Plan(partial(_spread, op, params, body) if left_out else body, False, visible if visible > 1 else 0)
+
+
+def _spread(op: Operator, params: Params, body: Callable[..., Any], *values: Any) -> Any:
+    """The body's results where an input that is not the last is left out."""
+    return body(*op.arrange(params, values))
 
 
 def _keep(
@@ -84,12 +89,26 @@ def _keep(
         plans[key] = plan
 
 
+def _array(found: Any, values: Sequence[Any], ctx: Any, tracked: bool, dense: Any) -> Any:
+    """The array of a body's result."""
+    if found.__class__ is not torch.Tensor:
+        return wrap(own(found, values), ctx, dense)
+    found = _unshared(found, values)
+    array = dense.__new__(dense)
+    array._ctx = ctx
+    if not tracked:
+        array._value = found
+    elif found.requires_grad:
+        array._leaf, array._value = found, None
+    else:
+        _unseen(array, found, values)
+    return array
+
+
 def _several(found: Any, visible: int, values: Sequence[Any], ctx: Any, tracked: bool, dense: Any) -> Any:
     """The arrays of a body with several results."""
-    results = list(found)[:visible] if isinstance(found, (tuple, list)) else [found]
-    if tracked:
-        results = [linked(r, values) for r in results]
-    arrays = [wrap(own(r, values), ctx, dense) for r in results]
+    results = found[:visible] if isinstance(found, (tuple, list)) else (found,)
+    arrays = [_array(r, values, ctx, tracked, dense) for r in results]
     return arrays[0] if len(arrays) == 1 and not isinstance(found, list) else arrays
 
 
@@ -189,7 +208,7 @@ def planned_fixed(caller: "Caller") -> Callable[..., Any]:
 def planned_many(caller: "Caller") -> Callable[..., Any]:
     """The function of an operator with any inputs, the arrays first among the arguments."""
     dense: Any = caller.kind or _CLASSES[torch.Tensor]
-    new, state, tensor = dense.__new__, STATE, torch.Tensor
+    state, tensor = STATE, torch.Tensor
     plans: dict[Any, Plan] = {}
     variadic, wants_run = caller.op.variadic is not None, caller.op.wants_run
 
@@ -223,25 +242,13 @@ def planned_many(caller: "Caller") -> Callable[..., Any]:
             key += (state.training, ctx)
         full = (tracked, count, *key, args[count:], *kwargs.items())
         try:
-            function, fresh, visible = plans[full]
+            function, _, visible = plans[full]
             found = function(*values)
         except _LEFT_TO_THE_LONG_WAY:
             return first(args, kwargs, out, full, count)
         if out is not None or visible or found.__class__ is not tensor:
             return _finished(caller.op, dense, out, found, visible, values, ctx, tracked)
-        if not fresh:
-            found = _unshared(found, values)
-        elif not found.is_contiguous():
-            found = found.contiguous()
-        array = new(dense)
-        array._ctx = ctx
-        if not tracked:
-            array._value = found
-        elif found.requires_grad:
-            array._leaf, array._value = found, None
-        else:
-            _unseen(array, found, values)
-        return array
+        return _array(found, values, ctx, tracked, dense)
 
     def first(args: Any, kwargs: Any, out: Any, key: Any, count: int) -> Any:
         """The long way; what it does not refuse is kept."""
@@ -263,12 +270,18 @@ def _unseen(array: Any, found: Any, values: Sequence[Any]) -> None:
 
 def _unshared(found: Any, values: Sequence[Any]) -> Any:
     """A result in memory of its own."""
-    if found._is_view() or not found.is_contiguous():
+    if not found.is_contiguous():
+        return found.contiguous()  # a copy
+    if found._is_view():
+        base = found._base
+        for value in values:
+            if base is value:
+                return found.clone()
         return own(found, values)
     place = found.data_ptr()
     for value in values:
         if value.data_ptr() == place:
-            return own(found, values)
+            return found.clone()
     return found
 
 

@@ -45,7 +45,7 @@ def _drawn(
         ValueError: numbers and arrays are mixed, or neither.
     """
     if out is None and shape is not _Null and _PLAIN.issuperset(map(type, values.values())):
-        return function(f"_random_{name}")(shape=shape, dtype=dtype, ctx=ctx, **values, **kwargs)
+        return function(f"_random_{name}")(*values.values(), shape=shape, dtype=dtype, ctx=ctx, **kwargs)
     arrays = [isinstance(v, Array) for v in values.values()]
     if any(arrays):
         if not all(arrays):

@@ -3,6 +3,8 @@
 import math
 from typing import Any, Literal
 
+import numpy as np
+
 from evergraph.errors import ShapeError
 from evergraph.ops.dtypes import torch_dtype
 from evergraph.ops.lazy import torch
@@ -11,8 +13,8 @@ from evergraph.ops.rules import Dims, dtype_from, elementwise, known, normalize_
 
 __all__: list[str] = []
 
-# up to so many values, sorting all takes less time than keys that tell equal ones apart
-_FEW = 2048
+# up to so many values, sorting all takes less time than keys that tell equal ones apart, and NumPy less than torch
+_FEW, _FEWEST = 2048, 256
 
 Index = Literal["float16", "float32", "float64", "int32", "int64", "uint8"]
 
@@ -169,10 +171,17 @@ def _lead_quickly(p: Any, recorded: bool, data: Any) -> Any:
     if k == 1:
         find = torch.argmin if ascending else torch.argmax
         return lambda x: find(x, at, True).type(kind)
-    order = torch.argsort
+    order, cut, number = torch.argsort, (slice(None),) * at + (slice(k),), np.dtype(p.dtype)
+    real, share, dot = data.dtype in (torch.float32, torch.float64), torch.from_numpy, np.vdot
 
     def places(x: Any) -> Any:
-        if x.numel() > _FEW and 4 * k <= x.size(at):
+        count, size = x.numel(), x.size(at)
+        if count <= _FEWEST and real and size >= k and x.is_cpu:
+            values = x.numpy() if ascending else -x.numpy()
+            squares = dot(values, values)
+            if squares == squares:  # no NaN, which NumPy puts elsewhere
+                return share(values.argsort(at, "stable")[cut].astype(number, "C"))
+        if count > _FEW and 4 * k <= size:
             return _leading(x, at, k, ascending)[1].type(kind)
         found = order(x, stable=True, dim=at, descending=not ascending)
         sizes = list(found.shape)

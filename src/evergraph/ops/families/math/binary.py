@@ -128,7 +128,7 @@ def _quickly(name: str, function: Callable[[Any, Any], Any], broadcasts: bool) -
             # of two shapes of one rank that broadcast, one is smaller than the result; counting is half of comparing
             found = compute(lhs, rhs)
             count = found.numel()
-            if lhs.numel() != count or rhs.numel() != count or not count:
+            if lhs.numel() != count or rhs.numel() != count or (not count and lhs.shape != rhs.shape):
                 raise ValueError(rhs.shape)
             return found
 
