@@ -8,7 +8,6 @@ import atexit
 import json
 import os
 import runpy
-import socket
 import subprocess
 import sys
 import traceback
@@ -17,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 
 
-def run(folder, *jobs, timeout=300):
+def run(folder, *jobs, timeout=600):
     """Run jobs one after another; for each, the exit codes of its processes and what they wrote to stderr.
 
     Args:
@@ -27,7 +26,7 @@ def run(folder, *jobs, timeout=300):
     """
     table = Path(folder) / "jobs.json"
     table.write_text(json.dumps([[size, str(p), list(map(str, args)), env] for size, p, args, env in jobs]))
-    environment = {"OMP_NUM_THREADS": "1", "EVERGRAPH_DIST_TIMEOUT": "60", **os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {"OMP_NUM_THREADS": "1", "EVERGRAPH_DIST_TIMEOUT": "240", **os.environ, "PYTHONPATH": str(ROOT)}
     found = subprocess.run(
         [sys.executable, __file__, str(table)],
         env=environment,
@@ -40,10 +39,14 @@ def run(folder, *jobs, timeout=300):
     return json.loads(found.stdout)
 
 
-def _free_port():
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
+def _meeting_place():
+    """Where a job's processes meet, and what keeps it: no port that another program may take, and no process of the job
+    whose end would cut off the others."""
+    import torch.distributed as dist
+
+    store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)  # pyright: ignore[reportPrivateImportUsage]
+    where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(store.port)}
+    return store, {**where, "TORCHELASTIC_USE_AGENT_STORE": "True", "TORCHELASTIC_RESTART_COUNT": "0"}
 
 
 def _prepare():
@@ -92,10 +95,12 @@ def main(table):
         _prepare()
     found = []
     for number, (size, program, arguments, given) in enumerate(json.loads(Path(table).read_text())):
-        common = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port()), "WORLD_SIZE": str(size), **given}
+        store, place = _meeting_place()
+        common = {**place, "WORLD_SIZE": str(size), **given}
         logs = [open(f"{table}.{number}.{rank}", "w+") for rank in range(size)]  # noqa: SIM115 - they outlive this line
         waits = [start(program, arguments, {**common, "RANK": str(r)}, log) for r, log in enumerate(logs)]
         codes = [wait() for wait in waits]
+        del store
         found.append([codes, [Path(log.name).read_text() for log in logs]])
     sys.stdout.write(json.dumps(found))
 

@@ -25,7 +25,7 @@ HERE = Path(__file__).parent
 POINTS = int(os.environ.get("EVERGRAPH_JOB_KILL_POINTS", "1"))
 """How many kills; more by hand: EVERGRAPH_JOB_KILL_POINTS=10 pytest tests/training/test_distributed.py"""
 
-ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "EVERGRAPH_DIST_TIMEOUT": "120"}
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "EVERGRAPH_DIST_TIMEOUT": "240"}
 
 
 def command(size, program, *args, restarts=0):
