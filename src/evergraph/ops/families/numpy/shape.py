@@ -52,7 +52,13 @@ def _reshaped(sizes: Sequence[int | None], asked: Sequence[int]) -> tuple[Any, .
 def _reshape_rule(p: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], list[Dims]]:
     if ins[0] is None:
         return ins, [unify(outs[0], tuple(None if d < 0 else d for d in p.newshape), "a reshaped array")]
-    return ins, [unify(outs[0], _reshaped(ins[0], p.newshape), "a reshaped array")]
+    outs = [unify(outs[0], _reshaped(ins[0], p.newshape), "a reshaped array")]
+    # a recurrent layer's weights get their sizes from the one array that all are joined to
+    if known(outs[0]) and ins[0].count(None) == 1:
+        others = math.prod(d for d in ins[0] if d is not None)
+        if others:
+            ins = [tuple(math.prod(outs[0]) // others if d is None else d for d in ins[0])]
+    return ins, outs
 
 
 @operator(shape=_reshape_rule)
