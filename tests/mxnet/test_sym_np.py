@@ -115,6 +115,50 @@ def test_layers_make_their_parameters():
     assert layer.infer_shape(x=(2, 5))[0] == [(2, 5), (3, 5), (3,)]
 
 
+def test_operators_own_functions_take_a_name_and_attributes():
+    found = S.sum(mx.sym.var("a").as_np_ndarray(), axis=1, dtype=None, name="total", attr={"__group__": "7"})
+    assert _nodes(found) == [("_np_sum", "total", {"__group__": "7", "axis": "1"}, ["a"])]
+
+
+VALUES = {
+    "a": [[0.2, 1.5, 2.6], [3.1, 0.7, 1.0]],
+    "b": [[1.3, 2.2, 1.0], [0.4, 1.9, 3.0]],
+    "c": [1.0, 2.0, 0.0],
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "dtype", "values"),
+    [
+        ("a[1:, 0]", "float32", [3.1]),
+        ("a[0, 1]", "float32", 1.5),
+        ("a.sum()", "float32", 9.1),
+        ("a.argmax(axis=1)", "int64", [2, 0]),
+        ("a.astype('int32') + 1.5", "float64", [[1.5, 2.5, 3.5], [4.5, 1.5, 2.5]]),
+        ("a.astype('int32') * 2", "int32", [[0, 2, 4], [6, 0, 2]]),
+        ("a.astype('int32') / 2", "float32", [[0.0, 0.5, 1.0], [1.5, 0.0, 0.5]]),
+        ("S.array_split(a, 2, axis=1)[0]", "float32", [[0.2, 1.5], [3.1, 0.7]]),
+        ("S.array_split(a, [1], axis=1)[1]", "float32", [[1.5, 2.6], [0.7, 1.0]]),
+        ("S.unravel_index(c.astype('int64'), (2, 3))", "int64", [[0, 0, 0], [1, 2, 0]]),
+        ("S.percentile(a, 50, axis=1)", "float32", [1.5, 1.0]),
+        ("S.average(a, axis=1, weights=c)", "float32", [1.0666667, 1.5]),
+        ("S.ediff1d(c)", "float32", [1, -2]),
+        ("S.where(a > 1, 1, b)", "float32", [[1.3, 1, 1], [1, 1.9, 3]]),
+        ("L.norm(a, axis=1)", "float32", [3.0083218, 3.3316664]),
+        ("X.softmax(c)", "float32", [0.24472848, 0.66524094, 0.09003057]),
+        ("X.pick(a, S.zeros((2,)))", "float32", [0.2, 3.1]),
+        ("X.reshape(a, (-5,))", "float32", [0.2, 1.5, 2.6, 3.1, 0.7, 1.0]),
+        ("X.slice(a, begin=(0, 1), end=(1, 3))", "float32", [[1.5, 2.6]]),
+    ],
+)
+def test_computes_the_values_of_mxnet(text, dtype, values):
+    symbol = eval(text, _names())
+    loaded = mx.sym.load_json(symbol.tojson()).as_np_ndarray()
+    found = loaded.eval(**{n: np.array(VALUES[n]) for n in loaded.list_inputs()})[0].asnumpy()
+    assert found.dtype == dtype
+    onp.testing.assert_allclose(found, onp.array(values), rtol=1e-5)
+
+
 def test_says_in_the_graph_that_shapes_are_numpys():
     symbol = mx.sym.var("a").as_np_ndarray().sum()
     assert json.loads(symbol.tojson())["attrs"]["is_np_shape"] == ["int", 1]

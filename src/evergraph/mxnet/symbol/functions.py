@@ -25,7 +25,7 @@ def text_of(name: str, value: Any) -> str:
     >>> text_of("kernel", (3, 3)), text_of("dtype", np.float16), text_of("p", 0.5)
     ('(3, 3)', 'float16', '0.5')
     """
-    if name == "dtype" and not isinstance(value, str):
+    if name == "dtype" and not isinstance(value, (str, type(None))):
         found = np.dtype(value)
         return found.names[0] if found.names else found.name
     if isinstance(value, np.generic):

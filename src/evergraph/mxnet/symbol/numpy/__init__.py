@@ -9,9 +9,10 @@
 from evergraph.mxnet.symbol.numpy import linalg, random
 from evergraph.mxnet.symbol.numpy._symbol import _Symbol
 from evergraph.mxnet.symbol.numpy.functions import FUNCTIONS as _FUNCTIONS
+from evergraph.mxnet.symbol.numpy.functions import METHODS as _METHODS
 from evergraph.mxnet.symbol.numpy.methods import install as _install
 
 __all__ = ["_Symbol", "linalg", "random"]
 
 globals().update(_FUNCTIONS)
-_install(_Symbol, _FUNCTIONS)
+_install(_Symbol, _METHODS)

@@ -67,11 +67,12 @@ def of_symbols(name: str, called: str) -> Callable[..., Any]:
         name: the operator.
         called: what the function is called.
     """
-    make = function(name, called)
+    make, parameters = function(name, called), ops.get(name).parameters
 
     def call(*args: Any, **kwargs: Any) -> Any:
         _require(name, (*args, *kwargs.values()))
-        return _results(make(*args, **kwargs))
+        given = {k: v for k, v in kwargs.items() if v is not None or k not in parameters}
+        return _results(make(*args, **given))
 
     call.__name__ = call.__qualname__ = called
     call.__doc__, call.__signature__ = make.__doc__, make.__signature__  # type: ignore[attr-defined]

@@ -9,10 +9,17 @@ from evergraph.mxnet.base import integer_types, numeric_types
 from evergraph.mxnet.numpy import functions
 from evergraph.mxnet.numpy.face import Face, bound
 from evergraph.mxnet.numpy.functions.binary import OPERATORS, Binary
-from evergraph.mxnet.symbol.numpy.face import FACE
+from evergraph.mxnet.symbol.numpy.face import FACE, of_symbols
+from evergraph.mxnet.symbol.numpy.whole import TABLE
 
-__all__ = ["FUNCTIONS"]
+__all__ = ["FUNCTIONS", "METHODS"]
 
+_OWN = (
+    *("all", "amax", "amin", "any", "atleast_1d", "atleast_2d", "atleast_3d", "copy", "cumsum", "diag", "diagflat"),
+    *("diagonal", "dot", "max", "min", "moveaxis", "prod", "product", "repeat", "reshape", "roll", "sometrue"),
+    *("squeeze", "sum", "trace", "transpose"),
+)
+"""Functions that are operators' own in MXNet 1.9.1: they take a node's name and attributes too."""
 _OTHERS = frozenset(("arrays_only", "extension", "extension_random", "linalg", "random"))
 """Families that are no functions of `mx.sym.np` itself."""
 
@@ -41,5 +48,8 @@ def _tables() -> dict[str, Callable[..., Any]]:
     return found | {name: _numbered(found[name], table) for name, table in OPERATORS.items()}
 
 
-FUNCTIONS = bound(_tables(), FACE, "mxnet.symbol.numpy")
+METHODS = bound(_tables() | TABLE, FACE, "mxnet.symbol.numpy")
+"""Method -> what describes it."""
+
+FUNCTIONS = METHODS | {name: of_symbols(f"_np_{name}", name) for name in _OWN}
 """Function -> what describes it."""

@@ -88,9 +88,8 @@ def SliceChannel(data, *, num_outputs: int, axis: int = 1, squeeze_axis: bool = 
 def _pieces(p: Any, size: int) -> list[int]:
     """Lengths of the parts that `_split_v2` cuts an axis into."""
     if p.sections > 0:
-        if size % p.sections:
-            raise ShapeError("_split_v2 cannot cut the axis into equal parts", expected=p.sections, found=size)
-        return [size // p.sections] * p.sections
+        least, more = divmod(size, p.sections)
+        return [least + (i < more) for i in range(p.sections)]
     ends = [*p.indices[1:], size]
     if any(b < a for a, b in zip(p.indices, ends, strict=True)) or p.indices[:1] < (0,):
         raise ShapeError("_split_v2's cuts do not ascend within the axis", expected=f"0 to {size}", found=p.indices)
@@ -116,13 +115,14 @@ def _cut(p: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], list[Di
     outputs=lambda p: p.sections if p.sections > 0 else len(p.indices),
 )
 def _split_v2(data, *, indices: Shape, axis: int = 1, squeeze_axis: bool = False, sections: int = 0):
-    """Data cut along an axis into `sections` equal parts, or at `indices`, which name where each part begins."""
+    """Data cut along an axis into `sections` parts, or at `indices`, which name where each part begins.
+
+    Where the axis does not divide into equal parts, the first ones are longer by one.
+    """
     at = normalize_axes(axis, data.dim())[0]
     size = data.shape[at]
-    if sections > 0 and size % sections:
-        raise ShapeError("_split_v2 cannot cut the axis into equal parts", expected=sections, found=size)
-    step = size // sections if sections > 0 else 0
-    begins = [step * i for i in range(sections)] if sections > 0 else list(indices)
+    least, more = divmod(size, sections) if sections > 0 else (0, 0)
+    begins = [least * i + min(i, more) for i in range(sections)] if sections > 0 else list(indices)
     ends = [*begins[1:], size]
     parts = [data.narrow(at, b, e - b) for b, e in zip(begins, ends, strict=True)]
     return [part.squeeze(at) for part in parts] if squeeze_axis else parts

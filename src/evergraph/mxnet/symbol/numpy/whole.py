@@ -1,0 +1,76 @@
+"""Functions that arrays and symbols have in other ways: symbols know neither shapes nor values."""
+
+from typing import Any
+
+from evergraph.mxnet.base import integer_types
+from evergraph.mxnet.numpy.face import Face, Table
+
+__all__ = ["TABLE"]
+
+TABLE = Table()
+
+
+@TABLE.add
+def array_split(op: Face, ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
+    """`numpy.array_split`: parts of a list of lengths that may differ by one, or between positions."""
+    if isinstance(indices_or_sections, integer_types):
+        options: dict[str, Any] = {"indices": [], "sections": int(indices_or_sections)}
+    else:
+        options = {"indices": [0, *indices_or_sections], "sections": 0}
+    found = op("_npi_split", ary, axis=axis, squeeze_axis=False, **options)
+    return found if isinstance(found, list) else [found]
+
+
+@TABLE.add
+def empty_like(
+    op: Face,
+    prototype: Any,
+    dtype: Any = None,
+    order: str = "C",
+    subok: bool = False,
+    shape: Any = None,
+) -> Any:
+    """`numpy.empty_like`, of zeros.
+
+    Raises:
+        NotImplementedError: another order than "C", subclasses, or a shape.
+    """
+    if order != "C" or subok or shape is not None:
+        raise NotImplementedError("empty_like takes order='C', subok=False and no shape")
+    return op("_npi_full_like", prototype, fill_value=0.0, dtype=dtype)
+
+
+@TABLE.add
+def histogram(
+    op: Face,
+    a: Any,
+    bins: Any = 10,
+    range: Any = None,
+    normed: bool | None = None,
+    weights: Any = None,
+    density: bool | None = None,
+) -> Any:
+    """`numpy.histogram`: the counts, and the edges of the bins.
+
+    Raises:
+        NotImplementedError: `normed`, `weights` or `density`; a number of bins without a range.
+    """
+    if normed or weights is not None or density:
+        raise NotImplementedError("histogram counts: leave normed, weights and density out")
+    if op.holds(bins):
+        return op("_npi_histogram", a, bins)
+    if not isinstance(bins, integer_types) or range is None:
+        raise NotImplementedError("histogram takes a number of bins and their range, or an array of edges")
+    return op("_npi_histogram", a, bin_cnt=int(bins), range=tuple(range))
+
+
+@TABLE.add
+def unravel_index(op: Face, indices: Any, shape: Any, order: str = "C") -> Any:
+    """`numpy.unravel_index`: an array of places, one row for each axis.
+
+    Raises:
+        NotImplementedError: another order than "C".
+    """
+    if order != "C":
+        raise NotImplementedError("unravel_index reads shapes in order 'C' alone")
+    return op("_unravel_index", indices, shape=shape)
