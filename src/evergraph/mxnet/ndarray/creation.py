@@ -210,10 +210,11 @@ def concatenate(arrays: list[NDArray], axis: int = 0, always_copy: bool = True) 
     if not always_copy and len(arrays) == 1:
         return arrays[0]
     first = arrays[0]
-    rank, alike = first.ndim, True
+    rank = first.ndim
     for each in arrays:
-        alike = alike and each.ndim == rank
-    if alike:
+        if each is not first and each.ndim != rank:
+            break
+    else:
         try:
             return function("Concat")(arrays, dim=axis)
         except (OperatorError, ShapeError):

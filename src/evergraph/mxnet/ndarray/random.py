@@ -37,24 +37,28 @@ class _MixedError(UsageError, ValueError, AssertionError):
 
 
 def _drawn(
-    name: str, values: dict[str, Any], shape: Any, dtype: Any, ctx: Any, out: Any, kwargs: dict[str, Any]
+    name: str, values: tuple[Any, ...], shape: Any, dtype: Any, ctx: Any, out: Any, kwargs: dict[str, Any]
 ) -> Any:
     """Call `_random_<name>` for numbers, `_sample_<name>` for arrays.
 
     Raises:
         ValueError: numbers and arrays are mixed, or neither.
     """
-    if out is None and shape is not _Null and _PLAIN.issuperset(map(type, values.values())):
-        return function(f"_random_{name}")(*values.values(), shape=shape, dtype=dtype, ctx=ctx, **kwargs)
-    arrays = [isinstance(v, Array) for v in values.values()]
+    if out is None and shape is not _Null:
+        for value in values:
+            if value.__class__ not in _PLAIN:
+                break
+        else:
+            return function(f"_random_{name}")(*values, shape=shape, dtype=dtype, ctx=ctx, **kwargs)
+    arrays = [isinstance(v, Array) for v in values]
     if any(arrays):
         if not all(arrays):
             raise _MixedError("Distribution parameters must all have the same type: numbers, or NDArrays")
-        return function(f"_sample_{name}")(*values.values(), shape=shape, dtype=dtype, out=out, **kwargs)
-    if not all(isinstance(v, numeric_types) for v in values.values()):
+        return function(f"_sample_{name}")(*values, shape=shape, dtype=dtype, out=out, **kwargs)
+    if not all(isinstance(v, numeric_types) for v in values):
         raise ValueError(
             "Distribution parameters must be either NDArray or numbers, "
-            f"but got {', '.join(type(v).__name__ for v in values.values())}."
+            f"but got {', '.join(type(v).__name__ for v in values)}."
         )
     if shape is _Null and out is None:
         shape = 1
@@ -64,7 +68,7 @@ def _drawn(
         dtype = out.dtype
     if out is not None:
         ctx = out.context
-    return function(f"_random_{name}")(**values, shape=shape, dtype=dtype, ctx=ctx, out=out, **kwargs)
+    return function(f"_random_{name}")(*values, shape=shape, dtype=dtype, ctx=ctx, out=out, **kwargs)
 
 
 def uniform(
@@ -84,7 +88,7 @@ def uniform(
     >>> uniform(0, 1, shape=(2, 3)).shape
     (2, 3)
     """
-    return _drawn("uniform", {"low": low, "high": high}, shape, dtype, ctx, out, kwargs)
+    return _drawn("uniform", (low, high), shape, dtype, ctx, out, kwargs)
 
 
 def normal(
@@ -97,8 +101,7 @@ def normal(
     **kwargs: Any,
 ) -> NDArray:
     """Numbers of the normal distribution with mean loc and standard deviation scale; see `uniform`."""
-    values = {"loc": loc, "scale": scale} if not isinstance(loc, Array) else {"mu": loc, "sigma": scale}
-    return _drawn("normal", values, shape, dtype, ctx, out, kwargs)
+    return _drawn("normal", (loc, scale), shape, dtype, ctx, out, kwargs)
 
 
 def randn(*shape: int, **kwargs: Any) -> NDArray:
@@ -111,14 +114,14 @@ def poisson(
     lam: Any = 1, shape: Any = _Null, dtype: Any = _Null, ctx: Any = None, out: Any = None, **kwargs: Any
 ) -> NDArray:
     """Counts of the Poisson distribution with rate lam; see `uniform`."""
-    return _drawn("poisson", {"lam": lam}, shape, dtype, ctx, out, kwargs)
+    return _drawn("poisson", (lam,), shape, dtype, ctx, out, kwargs)
 
 
 def exponential(
     scale: Any = 1, shape: Any = _Null, dtype: Any = _Null, ctx: Any = None, out: Any = None, **kwargs: Any
 ) -> NDArray:
     """Numbers of the exponential distribution with mean scale; see `uniform`."""
-    return _drawn("exponential", {"lam": 1.0 / scale}, shape, dtype, ctx, out, kwargs)
+    return _drawn("exponential", (1.0 / scale,), shape, dtype, ctx, out, kwargs)
 
 
 def gamma(
@@ -131,21 +134,21 @@ def gamma(
     **kwargs: Any,
 ) -> NDArray:
     """Numbers of the gamma distribution with shape alpha and scale beta; see `uniform`."""
-    return _drawn("gamma", {"alpha": alpha, "beta": beta}, shape, dtype, ctx, out, kwargs)
+    return _drawn("gamma", (alpha, beta), shape, dtype, ctx, out, kwargs)
 
 
 def negative_binomial(
     k: Any = 1, p: Any = 1, shape: Any = _Null, dtype: Any = _Null, ctx: Any = None, out: Any = None, **kwargs: Any
 ) -> NDArray:
     """Failures before the k-th success of probability p; see `uniform`."""
-    return _drawn("negative_binomial", {"k": k, "p": p}, shape, dtype, ctx, out, kwargs)
+    return _drawn("negative_binomial", (k, p), shape, dtype, ctx, out, kwargs)
 
 
 def generalized_negative_binomial(
     mu: Any = 1, alpha: Any = 1, shape: Any = _Null, dtype: Any = _Null, ctx: Any = None, out: Any = None, **kwargs: Any
 ) -> NDArray:
     """Counts with mean mu and dispersion alpha; see `uniform`."""
-    return _drawn("generalized_negative_binomial", {"mu": mu, "alpha": alpha}, shape, dtype, ctx, out, kwargs)
+    return _drawn("generalized_negative_binomial", (mu, alpha), shape, dtype, ctx, out, kwargs)
 
 
 def multinomial(
@@ -173,7 +176,7 @@ def randint(
     low: Any, high: Any, shape: Any = _Null, dtype: Any = _Null, ctx: Any = None, out: Any = None, **kwargs: Any
 ) -> NDArray:
     """Whole numbers from low to before high; int32, or int64 where asked; see `uniform`."""
-    return _drawn("randint", {"low": low, "high": high}, shape, dtype, ctx, out, kwargs)
+    return _drawn("randint", (low, high), shape, dtype, ctx, out, kwargs)
 
 
 __getattr__, __dir__ = namespaces.fill(globals(), "random")
