@@ -33,9 +33,14 @@ class Face(ABC):
     def holds(self, value: Any) -> bool:
         """Whether a value is an operand of this face, and not a number."""
 
+    def sizes(self, value: Any) -> tuple[int, ...] | None:
+        """The shape of an operand, where that is known."""
+        return None
+
     def rank(self, value: Any) -> int | None:
         """How many axes an operand has, where that is known."""
-        return None
+        sizes = self.sizes(value)
+        return None if sizes is None else len(sizes)
 
     def rows(self, value: Any) -> Any:
         """What an operator gives as rows of one array, and NumPy as a tuple; symbols cannot know how many they are."""
@@ -72,9 +77,9 @@ class ArrayFace(Face):
         """Whether a value is an array of this face."""
         return isinstance(value, self._kind)
 
-    def rank(self, value: Any) -> int | None:
-        """How many axes an array has."""
-        return value.ndim
+    def sizes(self, value: Any) -> tuple[int, ...] | None:
+        """The shape of an array."""
+        return value.shape
 
     def rows(self, value: Any) -> Any:
         """The rows as a tuple."""

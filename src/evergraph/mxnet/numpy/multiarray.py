@@ -101,12 +101,12 @@ class ndarray(NumpyMethods, NDArray):  # type: ignore[misc]  # its methods are N
 
     def __repr__(self) -> str:
         values = self.asnumpy()
-        if values.dtype in (onp.float32, onp.bool_):
+        if values.dtype == onp.float32:
             shown = onp.array2string(values, separator=", ", prefix="array(")
             shown = f"{shown}, shape={values.shape}" if not values.size and values.shape != (0,) else shown
             return f"array({shown}{self._place()})"
         shown = repr(values)
-        shown = shown if "dtype=" in shown else f"{shown[:-1]}, dtype={values.dtype})"
+        shown = shown if "dtype=" in shown or values.dtype == onp.bool_ else f"{shown[:-1]}, dtype={values.dtype})"
         return f"{shown[:-1]}{self._place()})"
 
     def _place(self) -> str:

@@ -127,7 +127,7 @@ def unravel_index(op: Face, indices: Any, shape: Any, order: str = "C") -> Any:
     if not op.holds(indices):
         return onp.unravel_index(indices, shape)
     parts = onp.unravel_index(indices.asnumpy().astype(onp.int64), shape)
-    return tuple(indices.__class__(_tensor(part).to(indices._data.device), indices.ctx) for part in parts)
+    return tuple(indices.__class__(_tensor(part).to(indices._data), indices.ctx) for part in parts)
 
 
 def _tensor(values: Any) -> Any:

@@ -51,7 +51,7 @@ def full(
         found = op("_npi_broadcast_to", fill_value, shape=shape)
         return found if dtype is None else found.astype(dtype)
     kind = dtype if dtype is not None else "bool" if isinstance(fill_value, bool) else "float32"
-    return op("_npi_full", shape=shape, value=float(fill_value), dtype=kind, out=out, **_text(ctx))
+    return op("_npi_full", shape=shape, value=fill_value, dtype=kind, out=out, **_text(ctx))
 
 
 def _like(op: Face, a: Any, value: float, dtype: Any, order: str, ctx: Any, out: Any) -> Any:

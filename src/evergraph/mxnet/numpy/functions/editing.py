@@ -145,7 +145,8 @@ def pad(op: Face, x: Any, pad_width: Any = None, mode: Any = "constant", **kwarg
     unknown = kwargs.keys() - _PADDING[mode]
     if unknown:
         raise ValueError(f"unsupported keyword arguments for mode {mode!r}: {', '.join(sorted(unknown))}")
-    pairs = onp.broadcast_to(widths, (op.rank(x) or len(widths), 2)) if op.rank(x) is not None else widths
+    sizes = op.sizes(x)
+    pairs = widths if sizes is None else onp.broadcast_to(widths, (len(sizes), 2))
     named: dict[str, Any] = {"pad_width": tuple(map(tuple, pairs.tolist())), "mode": mode}
     if kwargs.get("constant_values", 0):
         warnings.warn("as in MXNet 1.9.1, pad puts zeros whatever constant_values is", stacklevel=3)

@@ -78,6 +78,9 @@ def _split(op: Face, name: str, ary: Any, parts: Any, axis: int) -> Any:
         return _several(op(name, ary, indices=(0, *parts), axis=axis, squeeze_axis=False, sections=0))
     if not isinstance(parts, integer_types):
         raise ValueError(f"indices_or_sections must be an integer or a tuple of them, found {parts!r}")
+    sizes = op.sizes(ary)
+    if sizes is not None and name == "_npi_split" and sizes[axis] % parts:  # MXNet's hsplit cuts unevenly too
+        raise ValueError(f"an axis of {sizes} cannot be cut into {parts} equal parts")
     return _several(op(name, ary, indices=(), axis=axis, squeeze_axis=False, sections=int(parts)))
 
 
@@ -89,8 +92,8 @@ def split(op: Face, ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
 
 def _along(name: str, axis: int, rank: int) -> Callable[..., Any]:
     def call(op: Face, ary: Any, indices_or_sections: Any) -> Any:
-        found = op.rank(ary)
-        if found is not None and found < rank:
+        found = op.sizes(ary)
+        if found is not None and len(found) < rank:
             raise ValueError(f"{name} takes arrays of {rank} or more dimensions")
         return _split(op, "_npi_split", ary, indices_or_sections, axis)
 

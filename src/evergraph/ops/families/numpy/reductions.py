@@ -226,7 +226,13 @@ Statistic = Literal[None, "float16", "float32", "float64", "int32", "int64", "in
 
 
 def _variance(a: Any, axes: tuple[int, ...], kind: Any, ddof: int) -> tuple[Any, Any]:
-    """The variance in floating numbers, and the mean."""
+    """The variance in floating numbers, and the mean.
+
+    Raises:
+        OperatorError: of booleans.
+    """
+    if a.dtype == torch.bool and a.numel():
+        raise OperatorError("a variance is of numbers, and not of booleans", fix="cast them: x.astype('float32')")
     count = number_of(a, axes)
     work = kind if kind.is_floating_point else torch.float64
     if a.is_floating_point():

@@ -15,8 +15,14 @@ from evergraph.ops.types import Double
 __all__ = ["alike", "judging"]
 
 
-def alike(name: str, source: str, aliases: tuple[str, ...] = ()) -> Operator:
+def alike(name: str, source: str, aliases: tuple[str, ...] = (), booleans: bool = False) -> Operator:
     """Register an element-wise operator of one input named x that computes what a plain operator of `data` does.
+
+    Args:
+        name: canonical name.
+        source: the plain operator.
+        aliases: other names.
+        booleans: whether booleans are taken.
 
     >>> alike("_doctest_exp", "exp").inputs[0].name
     'x'
@@ -25,6 +31,8 @@ def alike(name: str, source: str, aliases: tuple[str, ...] = ()) -> Operator:
     function = found.body
 
     def body(x: Any) -> Any:
+        if x.dtype == torch.bool and x.numel() and not booleans:
+            raise OperatorError(f"{name} takes numbers, and no booleans", fix="cast them: x.astype('float32')")
         return function(x)
 
     body.__doc__, body.__name__ = found.doc, name
@@ -49,7 +57,7 @@ _SAME = (
 )
 for _name in _SAME.split():
     alike(f"_npi_{_name}", _name)
-alike("_npi_absolute", "abs", ("_npi_abs",))
+alike("_npi_absolute", "abs", ("_npi_abs",), booleans=True)
 
 judging("_npi_logical_not", lambda x: torch.logical_not(x), "True where the value is 0.")
 judging("_npi_isnan", lambda x: torch.isnan(x), "True where the value is NaN.")
@@ -73,6 +81,8 @@ def _npi_around(x, *, decimals: int = 0):
 
     Integers are cut towards 0 where `decimals` is negative.
     """
+    if x.dtype == torch.bool and x.numel():
+        raise OperatorError("_npi_around takes numbers, and no booleans")
     if x.is_floating_point():
         return torch.round(x, decimals=decimals) if decimals else torch.round(x)
     if decimals >= 0:
