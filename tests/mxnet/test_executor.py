@@ -122,3 +122,17 @@ def test_sparse_embedding_gradients_are_rows():
     assert grad.stype == "row_sparse"
     assert grad.indices.asnumpy().tolist() == [1, 7]
     assert grad.data.asnumpy().tolist() == [[2.0, 2.0], [1.0, 1.0]]
+
+
+def test_outputs_that_are_views_of_others_are_arrays_of_their_own():
+    x = mx.sym.Variable("x") * 1
+    for made in (
+        mx.sym.transpose(x),
+        mx.sym.slice_axis(x, axis=1, begin=1, end=3),
+        mx.sym.broadcast_to(mx.sym.sum(x, axis=0, keepdims=True), shape=(2, 3)),
+    ):
+        (out,) = made.bind(mx.cpu(), {"x": mx.nd.array([[1, 2, 3], [4, 5, 6]])}).forward()
+        flat = out.reshape((-1,))
+        assert flat.asnumpy().tolist() == out.asnumpy().ravel().tolist()
+        flat[0] = -7
+        assert (out.asnumpy() == -7).sum() == 1

@@ -140,7 +140,8 @@ class Executor:
             self._feed(kwargs)
         self._refresh()
         found = self._run.forward(bool(is_train))
-        self._outputs = [wrap(value, ctx) for value, ctx in zip(found, self._output_contexts(len(found)), strict=True)]
+        contexts = self._output_contexts(len(found))
+        self._outputs = [wrap(_packed(value), ctx) for value, ctx in zip(found, contexts, strict=True)]
         return self._outputs
 
     def _feed(self, given: Mapping[str, Any]) -> None:
@@ -231,7 +232,7 @@ class Executor:
         """Call `callback(name, array)` for every output of every node in each forward pass.
 
         In a backward pass it is called for the gradients that nodes give their inputs, "<node>_backward_output<i>"
-        (without the number where there is one input).
+        (without the number where there is one input; "<node>_backward_<input>" for MXNet's oldest operators).
 
         Args:
             callback: what is called; None ends it.
@@ -241,7 +242,7 @@ class Executor:
         if callback is None:
             self._run.set_monitor(None)
             return
-        self._run.set_monitor(lambda name, value: callback(name, wrap(value, self._ctx)), monitor_all)
+        self._run.set_monitor(lambda name, value: callback(name, wrap(_packed(value), self._ctx)), monitor_all)
 
     # ---- parameters, shapes
 
@@ -329,6 +330,11 @@ class Executor:
 
 class _ReshapeError(ShapeError, AssertionError):
     """Shapes that may not change."""
+
+
+def _packed(value: Any) -> Any:
+    """A value in the order of its axes, as arrays are reshaped and written to: a transposed one is copied."""
+    return value if is_sparse(value) or value.is_contiguous() else value.contiguous()
 
 
 def _by_name(names: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
