@@ -1,10 +1,43 @@
 """`Monitor`: the rows that MXNet 1.9.1 gives for the same runs."""
 
+import json
 import logging
+from pathlib import Path
 
 import numpy as np
+import pytest
 
 import evergraph.mxnet as mx
+from tests.mxnet.monitor_runs import networks, shown
+
+RECORDED = json.loads((Path(__file__).parents[1] / "data/mxnet/recorded/monitor.json").read_text())
+WAYS = {"inference": (False, False), "inputs": (False, True), "training": (True, False)}
+
+
+@pytest.mark.parametrize("case", RECORDED)
+def test_shows_the_names_and_values_of_1_9_1(case):
+    name, way = case.split()
+    with mx.name.NameManager():
+        symbol, shapes = networks(mx)[name]
+        got, want = shown(mx, symbol, shapes, *WAYS[way]), RECORDED[case]
+    assert [row[0] for row in got] == [row[0] for row in want]
+    for (label, values), (_, wanted) in zip(got, want, strict=True):
+        if wanted is not None:
+            np.testing.assert_allclose(np.array(values), np.array(wanted), 1e-3, 1e-5, err_msg=label)
+
+
+def test_shows_the_mask_of_dropout():
+    net = mx.sym.Dropout(mx.sym.Variable("x"), p=0.25, name="d")
+    run = net.simple_bind(mx.cpu(), x=(40, 50), grad_req="null")
+    run.arg_dict["x"][:] = 3
+    monitor = mx.mon.Monitor(1, stat_func=lambda x: x)
+    monitor.install(run)
+    monitor.tic()
+    run.forward(is_train=True)
+    seen = {name: value.asnumpy() for _, name, value in monitor.queue}
+    assert np.array_equal(seen["d_output"], 3 * seen["d_mask"])
+    assert set(np.unique(seen["d_mask"]).round(4)) == {0, np.float32(4 / 3).round(4)}
+    assert abs((seen["d_mask"] == 0).mean() - 0.25) < 0.06
 
 
 def bound():

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from evergraph.engine.binding import Bound, bind, live_nodes
+from evergraph.engine.observing import gradient_names, input_names, with_own_outputs
 from evergraph.engine.placement import insert_copies, place
 from evergraph.engine.program import NOTHING, Program, Step
 from evergraph.engine.routine import Routine
@@ -77,7 +78,7 @@ class Plan:
             callback: receives "<node>_<output>" and the value.
             inputs: also the variables, and "<node>_<input>" of every node, before its outputs.
             gradients: also, while a gradient of this run is computed, "<node>_backward_output<i>": what the node alone
-                gives its input i; without the number where it has one.
+                gives its input i; without the number where it has one, "<node>_backward_<input>" for some operators.
         """
         names = dict(zip(self.program.inputs, (*self.arguments, *self.auxiliary), strict=True))
 
@@ -85,7 +86,7 @@ class Plan:
             if step.op is None:
                 return
             if inputs:
-                labels = step.op.input_names(step.params, len(given))
+                labels = input_names(step, len(given))
                 used = [(v, t) for v, t in zip(step.inputs, given, strict=True) if v != NOTHING]
                 for label, (value, tensor) in zip(labels, used, strict=False):
                     if value in names:
@@ -95,7 +96,8 @@ class Plan:
                 callback(f"{step.name}_{label}", tensor)
 
         before = functools.partial(_with_gradients, callback) if gradients and torch.is_grad_enabled() else None
-        return self.routine.observe([*arguments, *auxiliary], see, before)
+        compute = functools.partial(_computed, self.run)
+        return self.routine.observe([*arguments, *auxiliary], see, before, compute)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Plan":
         return self  # nothing in it changes
@@ -107,18 +109,18 @@ class Plan:
 
 def _with_gradients(callback: Callable[[str, Any], None], step: Step, given: list[Any]) -> list[Any]:
     """A step's inputs as tensors of its own, whose gradients are shown when they come."""
-    if step.op is None:
-        return given
-    found, name = list(given), f"{step.name}_backward_output"
-    several = len([v for v in step.inputs if v != NOTHING]) - len(step.op.auxiliary_names(step.params)) > 1
+    names = gradient_names(step)
+    found = list(given)
     # autograd reaches the youngest first, and MXNet shows the first input first
-    for i, value in reversed(list(enumerate(given))):
+    for i, (label, value) in reversed(list(enumerate(zip(names, given, strict=False)))):
         if isinstance(value, torch.Tensor) and value.requires_grad:
             found[i] = value.view_as(value)
-            found[i].register_hook(
-                functools.partial(_show, callback, f"{name}{i}" if several else name, value.detach())
-            )
+            found[i].register_hook(functools.partial(_show, callback, f"{step.name}_{label}", value.detach()))
     return found
+
+
+def _computed(run: Run, step: Step, given: list[Any]) -> Any:
+    return with_own_outputs(step, run, given)
 
 
 def _show(callback: Callable[[str, Any], None], name: str, value: Any, gradient: Any) -> None:

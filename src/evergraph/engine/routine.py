@@ -57,8 +57,16 @@ class Routine:
         values: Sequence[Any],
         see: Callable[[Step, Sequence[Any], Sequence[Any]], None],
         before: Callable[[Step, list[Any]], list[Any]] | None = None,
+        compute: Callable[[Step, list[Any]], Any] | None = None,
     ) -> list[Any]:
-        """As a call, with `see(step, inputs, outputs)` after every step; `before(step, inputs)` gives its inputs."""
+        """As a call, with `see(step, inputs, outputs)` after every step.
+
+        Args:
+            values: as in a call.
+            see: is shown each step.
+            before: (step, inputs) -> the inputs that the step takes.
+            compute: (step, inputs) -> its outputs, further ones after them.
+        """
         slots = self._template.copy()
         for slot, value in zip(self._inputs, values, strict=True):
             slots[slot] = value
@@ -67,7 +75,7 @@ class Routine:
             if before is not None:
                 given = before(step, given)
             try:
-                found = call(*given)
+                found = call(*given) if compute is None else compute(step, given)
             except Exception as error:
                 raise _failure(step, given, error) from error
             _spread(slots, step.outputs, found)
