@@ -7,6 +7,7 @@ from evergraph.ops.lazy import F, torch
 from evergraph.ops.registry import operator
 from evergraph.ops.rules import Dims, known, unify
 from evergraph.ops.run import Run
+from evergraph.ops.sparse import RowSparse
 from evergraph.ops.types import Positive
 
 __all__ = ["Embedding", "FullyConnected"]
@@ -118,3 +119,22 @@ def SparseEmbedding(
     """Embedding, with a gradient of weight that always may hold only the rows that were looked up."""
     rows = data.long().clamp(0, weight.shape[0] - 1)
     return torch.embedding(weight, rows, -1, False, run.sparse_gradients and weight.is_leaf)
+
+
+@Embedding.storage("default", "row_sparse")
+def _looked_up_stored(data: Any, weight: RowSparse, *, run: Run, **parameters: Any) -> Any:
+    if len(weight.indices) == weight.shape[0]:
+        return NotImplemented  # its values are a table as they are
+    rows = data.long().clamp(0, weight.shape[0] - 1).reshape(-1)
+    places, stored = weight.places(rows)
+    met = torch.nonzero(stored).reshape(-1)
+    # rows that are not stored are zeros, and have no gradient: the others' alone is looked for
+    sparse = parameters["sparse_grad"] and run.sparse_gradients and weight.data.is_leaf
+    found = torch.embedding(weight.data, places[met], -1, False, sparse)
+    whole = torch.zeros((len(rows), weight.shape[1]), dtype=found.dtype, device=found.device)
+    return whole.index_copy(0, met, found).reshape(*data.shape, weight.shape[1])
+
+
+@SparseEmbedding.storage("default", "row_sparse")
+def _looked_up_sparsely(data: Any, weight: RowSparse, *, run: Run, **parameters: Any) -> Any:
+    return _looked_up_stored(data, weight, run=run, **{**parameters, "sparse_grad": True})
