@@ -83,3 +83,9 @@ def test_names_devices_and_waits():
     assert npx.current_context() == mx.cpu()
     assert npx.num_gpus() == mx.num_gpus()
     npx.waitall()
+
+
+def test_prints_numbers_with_the_digits_of_their_type():
+    # NumPy's own f-strings turn arrays of one number into Python's floats first
+    assert str(np.array(143.62668)) == "143.62668"
+    assert f"{np.array(0.1)}" == "0.1"

@@ -113,7 +113,7 @@ class ndarray(NumpyMethods, NDArray):  # type: ignore[misc]  # its methods are N
         return "" if self._ctx.device_type == "cpu" else f", ctx={self._ctx}"
 
     def __str__(self) -> str:
-        return f"{self.asnumpy()}" + ("" if self._ctx.device_type == "cpu" else f" @{self._ctx}")
+        return str(self.asnumpy()) + ("" if self._ctx.device_type == "cpu" else f" @{self._ctx}")
 
     def __format__(self, spec: str) -> str:
         return format(self.item() if not self.ndim else self.asnumpy(), spec) if spec else str(self)
