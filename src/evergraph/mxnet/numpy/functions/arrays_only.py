@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as onp
 
+from evergraph.errors import UsageError
 from evergraph.mxnet.base import integer_types
 from evergraph.mxnet.numpy.face import Face, Table
 
@@ -24,9 +25,12 @@ def array_split(op: Face, ary: Any, indices_or_sections: Any, axis: int = 0) -> 
 
     Raises:
         ValueError: no number of parts, and no places either.
+        UsageError: fewer than one part.
     """
     size, places = ary.shape[axis], indices_or_sections
     if isinstance(places, integer_types):
+        if places < 1:
+            raise UsageError("array_split makes one part or more", found=places)
         small, more = divmod(size, int(places))
         places = [i * small + min(i, more) for i in range(1, int(places))]
     elif not isinstance(places, (set, list, tuple)):
