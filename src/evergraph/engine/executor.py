@@ -12,6 +12,7 @@ from evergraph.engine.freezing import Freezer
 from evergraph.engine.gradients import GradientStore
 from evergraph.engine.losses import predicting
 from evergraph.engine.lowering.training import lower_training
+from evergraph.engine.memory import keep_freed_memory
 from evergraph.engine.plan import Plan, make_plan
 from evergraph.engine.settings import EngineWarning, resolve
 from evergraph.errors import EvergraphError, OperatorError, ShapeError, UsageError, collect, printable
@@ -238,6 +239,7 @@ class Executor:
             )
             if lowered:
                 lower_training(plan.program)
+                keep_freed_memory()
         return self._plans[key]
 
     def _compute(self, arguments: Sequence[Any]) -> list[Any]:

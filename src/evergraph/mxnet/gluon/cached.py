@@ -6,6 +6,7 @@ from typing import Any
 import torch
 
 from evergraph.engine.lowering.training import lower_training
+from evergraph.engine.memory import keep_freed_memory
 from evergraph.engine.plan import Plan, make_plan
 from evergraph.mxnet._state import STATE
 from evergraph.mxnet.ndarray.base import wrap
@@ -101,6 +102,7 @@ class CachedOp:
             )
             if lowered:
                 lower_training(made.program)
+                keep_freed_memory()
             self._plans[exact if made.shaped else key] = made
             self._plans.setdefault(key, made)
             return made
