@@ -400,3 +400,40 @@ def test_joins_sparse_arrays_too():
     x = nd.array([[0, 2], [3, 0]]).tostype("csr")
     for _ in range(2):
         assert nd.concatenate([x, x]).asnumpy().tolist() == [[0, 2], [3, 0]] * 2
+
+
+def test_reaches_the_arrays_behind_a_step_with_a_gradient_of_0():
+    x, w, plain = nd.array([[1, -2], [3, 0]]), nd.array([[2, 2], [2, 2]]), nd.ones((2, 2))
+    x.attach_grad()
+    w.attach_grad()
+    for found, expected in (
+        (lambda: x > 0, [[1, 0], [1, 0]]),
+        (lambda: x > plain, [[0, 0], [1, 0]]),
+        (lambda: nd.zeros_like(x), [[0, 0], [0, 0]]),
+        (lambda: nd.BlockGrad(x), [[1, -2], [3, 0]]),
+        (lambda: nd.SliceChannel(nd.BlockGrad(x), num_outputs=1), [[1, -2], [3, 0]]),
+    ):
+        for _ in range(2):
+            x.grad[:] = 7
+            with autograd.record():
+                step = found()
+                y = step * w
+            y.backward()
+            np.testing.assert_array_equal(step.asnumpy(), expected)
+            np.testing.assert_array_equal(w.grad.asnumpy(), expected)
+            np.testing.assert_array_equal(x.grad.asnumpy(), np.zeros((2, 2)))
+            step[:] = 5
+            assert x.asnumpy().tolist() == [[1, -2], [3, 0]]
+
+
+def test_gives_no_history_to_an_array_that_a_recorded_call_hands_on():
+    x, label = nd.array([1, 2]), nd.array([3, 4])
+    x.attach_grad()
+    for _ in range(3):
+        with autograd.record():
+            handed = nd._internal._identity_with_attr_like_rhs(label, x)
+        assert handed._leaf is not None
+        assert label._leaf is None
+        assert not label._data.requires_grad
+        handed.backward()
+        assert x.grad.asnumpy().tolist() == [0, 0]

@@ -87,21 +87,32 @@ class _ZeroLink(torch.autograd.Function):
     """A result that autograd does not see depend on its inputs: it stands in the graph, and its gradient is 0."""
 
     @staticmethod
-    def forward(ctx: Any, result: Any, *inputs: Any) -> Any:
+    def forward(ctx: Any, made: list[Any], *inputs: Any) -> Any:
         ctx.count = len(inputs)
-        return result.view_as(result)
+        return made[0]  # in a list it is no input, of which torch would make a view
 
     @staticmethod
     def backward(ctx: Any, *_: Any) -> Any:
         return (None,) * (ctx.count + 1)
 
 
+# what `apply` comes to where no transform of functorch is active, which it looks for in 4 of 9 us
+_link = super(torch.autograd.Function, _ZeroLink).apply
+
+
 def linked(result: Any, values: Sequence[Any]) -> Any:
     """A recorded result; where autograd does not see it depend on its inputs, as one whose gradient is 0."""
     if not isinstance(result, torch.Tensor) or result.requires_grad or not result.is_floating_point():
         return result
-    sources = [v if isinstance(v, torch.Tensor) else v.data for v in values]
-    return _ZeroLink.apply(result, *[s for s in sources if s.requires_grad])
+    sources, held = [], result._is_view()
+    for value in values:
+        source = value if isinstance(value, torch.Tensor) else value.data
+        if source.requires_grad:
+            sources.append(source)
+        elif source is result:
+            held = True
+    # what others hold, who asked for no history, stays without one
+    return _link([result.clone() if held else result], *sources)
 
 
 def own(result: Any, values: Sequence[Any]) -> Any:
