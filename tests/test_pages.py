@@ -57,6 +57,20 @@ def test_the_page_on_running_runs(folder):
     assert names["probabilities"].shape == (1, 4)
 
 
+def test_the_page_on_numpys_semantics_runs(folder, capsys):
+    pytest.importorskip("torch")
+    from evergraph.mxnet import npx
+
+    try:
+        names = run("numpy.md")
+    finally:
+        npx.reset_np()
+    said = capsys.readouterr().out
+    assert float(said.split()[1]) < 1e-3
+    assert np.allclose(names["net"][0].weight.data().asnumpy(), [[2, -3.4]], atol=0.01)
+    assert (folder / "exponential-0000.params").exists()
+
+
 def test_the_commands_of_the_page_on_running_have_their_options(capsys):
     with pytest.raises(SystemExit):
         main(["predict", "--help"])

@@ -111,6 +111,11 @@ KEPT: tuple[tuple[str, str, str], ...] = (
         "a result",
         "What the operator means is known; MXNet's GPU kernels, or later releases, take them.",
     ),
+    (
+        "functions of `mx.nd` and `mx.sym` with arrays or symbols of `mx.np`",
+        "a result of `mx.np`; [the page on NumPy's semantics](numpy.md) lists what follows from it",
+        "MXNet raises a TypeError.",
+    ),
 )
 
 # where a release gave other values for the same graph, and 1.9.1's are given
