@@ -25,6 +25,7 @@ from evergraph.mxnet.numpy.functions import unary as _unary
 from evergraph.mxnet.numpy.io import genfromtxt
 from evergraph.mxnet.numpy.methods import install
 from evergraph.mxnet.numpy.multiarray import FACE, ndarray
+from evergraph.mxnet.numpy.short import shorten_methods, shortened_calls
 
 __all__ = [
     "array",
@@ -44,7 +45,9 @@ _FUNCTIONS: dict[str, Any] = {}
 for _home in _FAMILIES:
     _FUNCTIONS.update(bound(_home.TABLE, FACE, "mxnet.numpy"))
 _FUNCTIONS.update(shortened(_FUNCTIONS))
+_FUNCTIONS.update(shortened_calls(_FUNCTIONS))
 globals().update({name: getattr(utils, name) for name in utils.__all__})
 globals().update(fallback.FUNCTIONS)
 globals().update(_FUNCTIONS)
 install(ndarray, _FUNCTIONS, in_place, reflected)
+shorten_methods(ndarray, _FUNCTIONS)

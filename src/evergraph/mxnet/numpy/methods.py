@@ -203,7 +203,4 @@ def install(kind: Any, functions: Mapping[str, Callable[..., Any]], in_place: An
         setattr(kind, f"__i{name}__", in_place(called, functions[called]))
     for name, called in _UNARY.items():
         setattr(kind, f"__{name}__", functions[called])
-    multiply = functions["multiply"]
-    # a product, and no negation: booleans become integers
-    kind.__neg__ = lambda self: multiply(self, -1.0)
     kind.__div__, kind.__rdiv__, kind.__idiv__ = kind.__truediv__, kind.__rtruediv__, kind.__itruediv__

@@ -8,11 +8,11 @@ import numpy as onp
 from evergraph.mxnet.base import InputTypeError, numeric_types
 from evergraph.mxnet.numpy.face import Face, Table
 
-__all__ = ["TABLE"]
+__all__ = ["OPERATORS", "TABLE", "legal_keywords"]
 
 TABLE = Table()
 
-_OPERATORS = {
+OPERATORS = {
     "abs": "_npi_absolute",
     "absolute": "_npi_absolute",
     "arccos": "_npi_arccos",
@@ -93,5 +93,5 @@ def legal_keywords(name: str, kwargs: dict[str, Any]) -> None:
             raise NotImplementedError(f"{name}() takes {key}={usual[key]!r} alone, found {value!r}")
 
 
-for _name, _operator in _OPERATORS.items():
+for _name, _operator in OPERATORS.items():
     TABLE[_name] = _unary(_name, _operator)
