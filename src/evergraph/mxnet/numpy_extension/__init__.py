@@ -50,7 +50,7 @@ globals().update(bound(_TABLE, _FACE, "mxnet.numpy_extension"))
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return importlib.import_module(f"{__name__}.{name}")
-    found = _of_arrays(_operators(), name)
+    found = _of_arrays(_operators(), name, __name__)
     if found is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name != "slice":  # kept here it would hide Python's own

@@ -17,7 +17,7 @@ globals().update({name: getattr(_image, name) for name in _image.__all__})
 
 
 def __getattr__(name: str) -> Any:
-    found = of_arrays(image_operators(), name)
+    found = of_arrays(image_operators(), name, __name__)
     if found is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = found

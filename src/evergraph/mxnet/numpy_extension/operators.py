@@ -9,15 +9,17 @@ from evergraph.mxnet.numpy.multiarray import ndarray
 __all__ = ["of_arrays"]
 
 
-def of_arrays(operators: Mapping[str, str], name: str) -> Callable[..., Any] | None:
+def of_arrays(operators: Mapping[str, str], name: str, module: str) -> Callable[..., Any] | None:
     """The function of this name that takes and gives arrays of `mx.np`; None where there is none.
 
     Args:
         operators: function -> operator.
         name: the function.
+        module: what it says that it belongs to.
     """
     if name not in operators:
         return None
     found = function(operators[name], ndarray)
     found.__name__ = found.__qualname__ = name
+    found.__module__ = module.removeprefix("evergraph.")
     return found

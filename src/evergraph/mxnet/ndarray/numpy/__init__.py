@@ -3,9 +3,10 @@
 from typing import Any
 
 from evergraph.mxnet import numpy as _numpy
+from evergraph.mxnet.ndarray.numpy import _internal
 from evergraph.mxnet.numpy import linalg, random
 
-__all__ = ["linalg", "random"]
+__all__ = ["_internal", "linalg", "random"]
 
 
 def _is_here(found: Any) -> bool:

@@ -8,10 +8,10 @@ from evergraph import ops
 from evergraph.errors import UsageError
 from evergraph.mxnet.numpy.face import Face, Table
 
-__all__ = ["TABLE", "image_operators", "operators"]
+__all__ = ["TABLE", "image_operators", "inner_operators", "operators"]
 
 TABLE = Table()
-_PREFIX, _IMAGE = "_npx_", "_npx__image_"
+_PREFIX, _IMAGE, _INNER = "_npx_", "_npx__image_", "_npi_"
 
 
 class _KindError(UsageError, AssertionError):
@@ -32,6 +32,12 @@ def operators() -> Mapping[str, str]:
 def image_operators() -> Mapping[str, str]:
     """Function of `mx.npx.image` -> operator."""
     return {n[len(_IMAGE) :]: n for n in ops.names() if n.startswith(_IMAGE)}
+
+
+@cache
+def inner_operators() -> Mapping[str, str]:
+    """Function of `mx.nd.np._internal` -> operator."""
+    return {n[len(_INNER) :]: n for n in ops.names() if n.startswith(_INNER)}
 
 
 def _require(op: Face, value: Any) -> None:

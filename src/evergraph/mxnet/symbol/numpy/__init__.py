@@ -6,13 +6,13 @@
 ['x']
 """
 
-from evergraph.mxnet.symbol.numpy import linalg, random
+from evergraph.mxnet.symbol.numpy import _internal, linalg, random
 from evergraph.mxnet.symbol.numpy._symbol import _Symbol
 from evergraph.mxnet.symbol.numpy.functions import FUNCTIONS as _FUNCTIONS
 from evergraph.mxnet.symbol.numpy.functions import METHODS as _METHODS
 from evergraph.mxnet.symbol.numpy.methods import install as _install
 
-__all__ = ["_Symbol", "linalg", "random"]
+__all__ = ["_Symbol", "_internal", "linalg", "random"]
 
 globals().update(_FUNCTIONS)
 _install(_Symbol, _METHODS)

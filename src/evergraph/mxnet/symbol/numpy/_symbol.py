@@ -90,6 +90,9 @@ class _Symbol(Symbol):
         return None if found is None else found.as_nd_ndarray()
 
 
+_Symbol.__module__ = "mxnet.symbol.numpy"
+
+
 def _sliced(symbol: _Symbol, begin: Any, end: Any, step: Any) -> _Symbol:
     options = {} if step is None else {"step": step}
     return function("_npi_slice", "slice")(symbol, begin=begin, end=end, **options)
