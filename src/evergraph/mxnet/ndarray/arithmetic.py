@@ -26,6 +26,7 @@ class Binary(NamedTuple):
         equal: operator of two arrays of one shape, which knows sparse ones; empty where there is none.
         in_place: name of torch's method that computes the same in place.
         torch: name of torch's function of a floating array and a number that computes the same.
+        judge: name of torch's comparison whose answers, as numbers of lhs's type, are the same.
     """
 
     arrays: str
@@ -35,6 +36,7 @@ class Binary(NamedTuple):
     equal: str = ""
     in_place: str = ""
     torch: str = ""
+    judge: str = ""
 
 
 BINARY = {
@@ -50,15 +52,17 @@ BINARY = {
     "power": Binary("broadcast_power", "_power_scalar", "_rpower_scalar", lambda a, b: a**b),
     "maximum": Binary("broadcast_maximum", "_maximum_scalar", "_maximum_scalar", max),
     "minimum": Binary("broadcast_minimum", "_minimum_scalar", "_minimum_scalar", min),
-    "equal": Binary("broadcast_equal", "_equal_scalar", "_equal_scalar", lambda a, b: int(a == b)),
-    "not_equal": Binary("broadcast_not_equal", "_not_equal_scalar", "_not_equal_scalar", lambda a, b: int(a != b)),
-    "greater": Binary("broadcast_greater", "_greater_scalar", "_lesser_scalar", lambda a, b: int(a > b)),
-    "greater_equal": Binary(
-        "broadcast_greater_equal", "_greater_equal_scalar", "_lesser_equal_scalar", lambda a, b: int(a >= b)
+    "equal": Binary("broadcast_equal", "_equal_scalar", "_equal_scalar", lambda a, b: int(a == b), judge="eq"),
+    "not_equal": Binary(
+        "broadcast_not_equal", "_not_equal_scalar", "_not_equal_scalar", lambda a, b: int(a != b), judge="ne"
     ),
-    "lesser": Binary("broadcast_lesser", "_lesser_scalar", "_greater_scalar", lambda a, b: int(a < b)),
+    "greater": Binary("broadcast_greater", "_greater_scalar", "_lesser_scalar", lambda a, b: int(a > b), judge="gt"),
+    "greater_equal": Binary(
+        "broadcast_greater_equal", "_greater_equal_scalar", "_lesser_equal_scalar", lambda a, b: int(a >= b), judge="ge"
+    ),
+    "lesser": Binary("broadcast_lesser", "_lesser_scalar", "_greater_scalar", lambda a, b: int(a < b), judge="lt"),
     "lesser_equal": Binary(
-        "broadcast_lesser_equal", "_lesser_equal_scalar", "_greater_equal_scalar", lambda a, b: int(a <= b)
+        "broadcast_lesser_equal", "_lesser_equal_scalar", "_greater_equal_scalar", lambda a, b: int(a <= b), judge="le"
     ),
     "logical_and": Binary(
         "broadcast_logical_and", "_logical_and_scalar", "_logical_and_scalar", lambda a, b: int(bool(a and b))
@@ -126,6 +130,11 @@ def _recorded(array: Any, found: Any, values: tuple[Any, ...]) -> None:
         array._value = found
 
 
+def _judged(test: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """A comparison that answers in its left operand's type: by `type`, which takes half the time of `to`."""
+    return lambda lhs, rhs: test(lhs, rhs).type(lhs.dtype)
+
+
 # the short ways are measured in nanoseconds: locals, no calls of our own, an array made without its constructor
 
 
@@ -137,6 +146,8 @@ def function_of_two(name: str) -> Callable[[Any, Any], Any]:
     table, general, state, tensor = BINARY[name], _general(name), STATE, torch.Tensor
     arrays, number, enabled = get(table.arrays).body, get(table.number).body, torch.is_grad_enabled
     direct = getattr(torch, table.torch) if table.torch else None
+    if table.judge:
+        arrays = direct = _judged(getattr(torch, table.judge))
 
     def call(lhs: Any, rhs: Any) -> Any:
         kind, other, leaf = lhs.__class__, rhs.__class__, None

@@ -97,7 +97,7 @@ class _ZeroLink(torch.autograd.Function):
 
 
 # what `apply` comes to where no transform of functorch is active, which it looks for in 4 of 9 us
-_link = super(torch.autograd.Function, _ZeroLink).apply
+_link: Any = super(torch.autograd.Function, _ZeroLink).apply  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def linked(result: Any, values: Sequence[Any]) -> Any:

@@ -152,7 +152,7 @@ def _one_hot_quickly(p: Any, recorded: bool, indices: Any) -> Any:
     if (p.on_value, p.off_value) != (1, 0) or recorded:
         return None
     places, kind = torch.arange(p.depth, device=indices.device), torch_dtype(p.dtype)
-    return lambda i: (i.long().unsqueeze(-1) == places).to(kind)
+    return lambda i: (i.long().unsqueeze(-1) == places).type(kind)
 
 
 def _like_second(p: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims], list[Dims]]:

@@ -312,11 +312,11 @@ def _search_quickly(search: Callable[[], Any]) -> Callable[..., Any]:
         if p.axis is None and not p.keepdims and data.dim():
             search_all, kind = search(), data.dtype
             # the position is new memory, so its shape may be set in place
-            return lambda x: search_all(x).to(kind).resize_(1)
+            return lambda x: search_all(x).type(kind).resize_(1)
         if p.axis is None or data.dim() < 2:
             return None
         find, at, keepdims, kind = search(), reduced_axes(p.axis, False, data.dim())[0], p.keepdims, data.dtype
-        return lambda x: find(x, at, keepdims).to(kind)
+        return lambda x: find(x, at, keepdims).type(kind)
 
     return rule
 
