@@ -94,8 +94,9 @@ def reduced(array: Any) -> Any:
 
 
 def _rebuilt(name: str, record: bytearray) -> Any:
-    from evergraph.mxnet import ndarray
+    from evergraph.mxnet import ndarray, numpy
 
-    found = getattr(ndarray, name).__new__(getattr(ndarray, name))
+    kind = numpy.ndarray if name == "ndarray" else getattr(ndarray, name)
+    found = kind.__new__(kind)
     restore(found, {"handle": record})
     return found

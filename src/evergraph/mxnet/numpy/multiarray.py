@@ -95,7 +95,7 @@ class ndarray(NumpyMethods, NDArray):  # type: ignore[misc]  # its methods are N
             if not all(entries[i] for i in flags):
                 return
             key = (None, *(e for e in entries if not isinstance(e, _FLAGS)))
-        super().__setitem__(key, value)
+        super().__setitem__(key, onp.nan if value is None else value)
 
     # text
 
