@@ -216,3 +216,22 @@ def test_quantizes_gluon_networks_by_a_data_loader(calibration):
 def test_refuses_what_holds_no_data_to_calibrate_by(data):
     with pytest.raises(mx.MXNetError, match=r"calib_data is not|no data"):
         quantization.quantize_net(convolutional(mx.nd.ones((1, 3, 8, 8))), calib_mode="naive", calib_data=data)
+
+
+def test_modules_bind_dense_layers_of_eight_bits_from_the_shape_of_their_data():
+    symbol = dense(relu(dense(S.Variable("data"), "f1", 6), "r1"), "f2", 3, flatten=False)
+    draw = np.random.RandomState(0)
+    arguments = {
+        name: mx.nd.array(draw.uniform(-1, 1, shape))
+        for name, shape in zip(symbol.list_arguments(), symbol.infer_shape(data=(4, 2, 5))[0], strict=True)
+        if name != "data"
+    }
+    data = draw.uniform(-1, 1, (4, 2, 5)).astype("float32")
+    small, values, _ = quantization.quantize_model(symbol, arguments, {}, calib_mode="none")
+    found = []
+    for graph, given in ((symbol, arguments), (small, values)):
+        module = mx.mod.Module(graph, label_names=None)
+        module.bind([("data", data.shape)], for_training=False)
+        module.set_params(given, {})
+        found.append(module.predict(mx.io.NDArrayIter(data, batch_size=4)).asnumpy())
+    assert np.abs(found[1] - found[0]).max() < 0.03 * np.abs(found[0]).max()

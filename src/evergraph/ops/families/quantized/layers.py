@@ -115,6 +115,12 @@ def quantized_fully_connected(
         )
 
 
+@quantized_fully_connected.parameter_shapes
+def _connected_weights(p: Any, data: Any) -> dict[str, Any]:
+    inside = data[1:] if p.flatten else data[-1:]
+    return {"weight": (p.num_hidden, math.prod(inside) if known(inside) else None), "bias": (p.num_hidden,)}
+
+
 @operator(
     "_contrib_quantized_pooling",
     aliases=("_npx_quantized_pooling",),
