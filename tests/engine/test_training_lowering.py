@@ -6,7 +6,9 @@ import torch
 
 import evergraph.mxnet as mx
 from evergraph.engine.lowering.training import keep_channels_last, reuse_values
+from evergraph.engine.lowering.weights import turn_weights
 from evergraph.engine.plan import make_plan
+from evergraph.ops.run import Moving, carry_out
 from tests.goldens import near
 
 
@@ -50,7 +52,16 @@ def summed_with_itself(x):
     return y + y
 
 
-NETWORKS = [residual, read_twice, joined, reshaped, sliced, normalised_elsewhere, summed_with_itself]
+def deep(x):
+    shared = mx.sym.Variable("shared_weight")
+    for name in ("a", "b", "c"):
+        x = mx.sym.Activation(convolved(x, name, filters=6), act_type="relu")
+    y = convolved(x, "d", filters=6, weight=shared) + convolved(x, "e", filters=6, weight=shared)
+    total = mx.sym.Reshape(mx.sym.sum(shared), shape=(1, 1, 1, 1))
+    return mx.sym.broadcast_add(convolved(y, "f", num_group=2), total)
+
+
+NETWORKS = [deep, residual, read_twice, joined, reshaped, sliced, normalised_elsewhere, summed_with_itself]
 
 
 def trained(network, watch):
@@ -97,6 +108,55 @@ def test_layers_between_convolutions_stay_channels_last():
     assert seen.pop("usual order") is False
     assert all(seen.values()), seen
     assert [s.kind for s in program.steps][-1] == "usual order"
+
+
+def test_weights_are_turned_once_for_all_that_read_them():
+    program = program_of(deep)
+    makers = program.makers()
+    turn_weights(program)
+    first, *rest = program.steps
+    assert (first.kind, len(first.inputs)) == ("weights, channels last", 4)
+    read = [s.inputs[1] for s in rest if s.kind == "Convolution"]
+    assert [v in first.outputs for v in read] == [True] * 5 + [False]
+    assert makers.keys().isdisjoint(first.outputs)
+    weights = [torch.ones(6, 6, 3, 3, requires_grad=i != 1) for i in range(5)]
+    weights.append(torch.ones(1 << 9, 1 << 5, 3, 3, requires_grad=True))
+    turned = first.call(*weights)
+    assert [t.is_contiguous(memory_format=torch.channels_last) for t in turned] == [
+        True,
+        False,
+        True,
+        True,
+        True,
+        False,
+    ]
+    assert [t.requires_grad for t in turned] == [True, False, True, True, True, True]
+    torch.stack([(t * t).sum() for t in turned[1:]]).sum().backward()
+    assert [w.grad is not None and w.grad.is_contiguous() for w in weights] == [False, False, True, True, True, True]
+    assert first.call(*weights[:3])[0] is weights[0]
+
+
+def test_averages_move_together_as_they_do_one_by_one():
+    def moves(states):
+        values = [torch.arange(2.0) + i for i in range(6)]
+        return [
+            Moving(states[0:2], values[0:2], 0.5, (1.0, 0.75)),
+            Moving(states[2:4], values[2:4], 0.5),
+            Moving((states[0],), values[4:5], 0.5),  # a state that two layers share
+            Moving((states[3],), values[5:6], 0.25),
+        ]
+
+    together, apart = ([torch.ones(2) * i for i in range(4)] for _ in range(2))
+    seen = []
+    updates: list = moves(together)
+    updates.insert(2, lambda: seen.append([t.clone() for t in together]))
+    carry_out(updates)
+    carry_out(updates[:2])  # what has moved on does nothing
+    for move in reversed(moves(apart)):
+        move()
+    assert [t.tolist() for t in together] == [t.tolist() for t in apart]
+    assert [seen[0][i].tolist() for i in range(4)] != [t.tolist() for t in together]
+    assert together[0].tolist() == [0.5 * (0.5 * 0 + 0.5 * 4) + 0.5 * 0, 0.5 * (0.5 * 0 + 0.5 * 5) + 0.5 * 1]
 
 
 def test_only_values_that_nothing_else_reads_are_overwritten():

@@ -12,6 +12,8 @@ __all__ = ["turn_weights"]
 
 _SMALL = 1 << 16
 """Elements of a weight up to which the calls that turn it cost more than its memory, which is there twice, is worth."""
+_FEWEST = 4
+"""Weights from which on a step of their own costs less than PyTorch's turning."""
 
 
 def turn_weights(program: Program) -> None:
@@ -23,7 +25,7 @@ def turn_weights(program: Program) -> None:
     given = set(program.inputs)
     places = [i for i, s in enumerate(program.steps) if _is_turned(s) and s.inputs[1] in given]
     weights = list(dict.fromkeys(program.steps[i].inputs[1] for i in places))
-    if not weights:
+    if len(weights) < _FEWEST:
         return
     turned = {value: program.value() for value in weights}
     for i in places:
@@ -49,7 +51,7 @@ def _turned(*weights: Any) -> Sequence[Any]:
     found = list(weights)
     # what asks for no gradient stays outside, or it would get one
     small = [i for i, w in enumerate(weights) if w.requires_grad and _is_small(w)]
-    if small and torch.is_grad_enabled():
+    if len(small) >= _FEWEST and torch.is_grad_enabled():
         turned: Any = _Turn.apply(*[weights[i] for i in small])
         for i, each in zip(small, turned, strict=True):
             found[i] = each
