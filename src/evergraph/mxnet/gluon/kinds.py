@@ -1,6 +1,7 @@
 """NumPy's arrays and symbols beside the classic ones: which of them a block takes and gives."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from evergraph.mxnet import symbol as sym
@@ -12,15 +13,18 @@ __all__ = ["grouped", "is_np", "require_np"]
 
 def is_np(value: Any) -> bool:
     """Whether an array or a symbol has NumPy's semantics."""
-    if isinstance(value, Array):
-        from evergraph.mxnet.numpy.multiarray import ndarray
-
-        return isinstance(value, ndarray)
     if type(value) is sym.Symbol:
         return False
+    return isinstance(value, _classes())
+
+
+@cache
+def _classes() -> tuple[type, ...]:
+    # programs without NumPy's semantics need not import them
+    from evergraph.mxnet.numpy.multiarray import ndarray
     from evergraph.mxnet.symbol.numpy import _Symbol
 
-    return isinstance(value, _Symbol)
+    return ndarray, _Symbol
 
 
 def require_np(found: Any) -> None:

@@ -23,7 +23,9 @@ _find, _names = namespaces.fill(globals(), "op")
 
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
-        return importlib.import_module(f"{__name__}.{_MODULES[name]}")
+        # layers ask for F.npx at every call
+        found = globals()[name] = importlib.import_module(f"{__name__}.{_MODULES[name]}")
+        return found
     return _find(name)
 
 
