@@ -245,3 +245,45 @@ def test_arrays_and_symbols_are_reached_by_the_names_of_blocks():
     for space, name in ((mx.nd.np, "array"), (mx.sym.np, "array"), (mx.nd.npx, "cpu"), (mx.nd.npx, "save")):
         with pytest.raises(AttributeError):
             getattr(space, name)
+
+
+@pytest.mark.parametrize("hybridized", [False, True])
+def test_blocks_draw_numbers_by_arrays_and_by_symbols(hybridized):
+    class Draws(mx.gluon.nn.HybridBlock):
+        def hybrid_forward(self, F, x):
+            drawn = (
+                F.np.random.uniform(x, 4.0),
+                F.np.random.gamma(2.0, 1.0, size=(2, 3)),
+                F.np.random.choice(5, size=(4,)),
+            )
+            return *drawn, F.np.random.randint(0, 3, size=2), F.npx.random.bernoulli(0.5, size=(3,), dtype="int32")
+
+    block = Draws()
+    if hybridized:
+        block.hybridize()
+    found = block(np.full((100,), 3.0))
+    assert [(v.shape, onp.dtype(v.dtype).name) for v in found] == [
+        ((100,), "float32"),
+        ((2, 3), "float32"),
+        ((4,), "int64"),
+        ((2,), "int64"),
+        ((3,), "int32"),
+    ]
+    assert 3 <= float(found[0].min()) <= float(found[0].max()) < 4
+    assert float(found[0].std()) > 0.1
+
+
+def test_blocks_take_parts_of_arrays_alike_before_and_after_hybridization():
+    class Parts(mx.gluon.nn.HybridBlock):
+        def hybrid_forward(self, F, x):
+            left, right = F.np.split(x, 2, axis=1)
+            return x[1:, 0], x[0], x[-1], x[:, ::-1], left + right, F.np.linalg.norm(x, axis=1), F.npx.reshape(x, (-5,))
+
+    block = Parts()
+    x = np.arange(8).reshape(2, 4)
+    before = [v.tolist() for v in block(x)]
+    block.hybridize()
+    after = block(x)
+    assert [type(v) for v in after] == [np.ndarray] * 7
+    for each, wanted in zip(after, before, strict=True):
+        onp.testing.assert_allclose(each.asnumpy(), wanted, rtol=1e-6)

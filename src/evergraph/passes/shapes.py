@@ -168,7 +168,7 @@ def _rule(graph: Graph, numpy: bool) -> Any:
         node = graph.nodes[index]
         if node.subgraphs:
             return through.infer(node, params, ins, outs)
-        if numpy and not ins and params.get("shape"):
+        if numpy and not ins and isinstance(params.get("shape"), (tuple, list)):
             # what is made from nothing may have sizes of 0, which rules take for unknown
             outs = [unify(o, to_dims(params["shape"], numpy), "a made array") for o in outs]
         ins, outs = operator.infer_shapes(params, ins, outs)
