@@ -1,5 +1,6 @@
 """Gluon's blocks against what MXNet's releases exported, saved and computed."""
 
+import inspect
 from pathlib import Path
 
 import numpy as np
@@ -253,3 +254,49 @@ def test_loads_parameters_from_a_dictionary():
         net.collect_params().load_dict({"fc_weight": mx.nd.ones((2, 1))})
     with pytest.raises(AssertionError, match="other"):
         net.collect_params().load_dict(values | {"other": mx.nd.ones((1,))})
+
+
+# recorded from MXNet 1.9.1: windows over one axis, and the largest over two, take their layout first
+POOLING = {
+    "MaxPool1D": ["pool_size", "strides", "padding", "layout", "ceil_mode"],
+    "MaxPool2D": ["pool_size", "strides", "padding", "layout", "ceil_mode"],
+    "MaxPool3D": ["pool_size", "strides", "padding", "ceil_mode", "layout"],
+    "AvgPool1D": ["pool_size", "strides", "padding", "layout", "ceil_mode", "count_include_pad"],
+    "AvgPool2D": ["pool_size", "strides", "padding", "ceil_mode", "layout", "count_include_pad"],
+    "AvgPool3D": ["pool_size", "strides", "padding", "ceil_mode", "layout", "count_include_pad"],
+}
+
+
+@pytest.mark.parametrize("name", POOLING)
+def test_pooling_takes_its_arguments_in_the_order_of_1_9_1(name):
+    kind = getattr(gluon.nn, name)
+    assert [n for n in inspect.signature(kind).parameters if n != "kwargs"] == POOLING[name]
+    axes = int(name[-2])
+    layout = "NCDHW"[:2] + "DHW"[3 - axes :]
+    settings = {"ceil_mode": True, "layout": layout, "count_include_pad": False}
+    given = [settings[n] for n in POOLING[name][3:]]
+    x = mx.nd.array(np.random.RandomState(0).rand(1, 2, *[5] * axes))
+    options = {n: settings[n] for n in POOLING[name][3:]}
+    assert np.array_equal(kind(2, 2, 1, *given)(x).asnumpy(), kind(2, 2, 1, **options)(x).asnumpy())
+    assert kind(2, 2, 1, *given)(x).shape == (1, 2, *[4] * axes)
+
+
+def test_symbol_blocks_import_files_that_lack_or_exceed_their_parameters(tmp_path):
+    net = mx.sym.FullyConnected(mx.sym.Variable("data"), num_hidden=2, name="fc")
+    net.save(str(tmp_path / "net-symbol.json"))
+    mx.nd.save(str(tmp_path / "net-0000.params"), {"arg:fc_weight": mx.nd.ones((2, 3)), "arg:other": mx.nd.ones(1)})
+    files = str(tmp_path / "net-symbol.json"), ["data"], str(tmp_path / "net-0000.params")
+    with pytest.raises(AssertionError):
+        gluon.SymbolBlock.imports(*files)
+    block = gluon.SymbolBlock.imports(*files, allow_missing=True, ignore_extra=True)
+    block.params["fc_bias"].initialize(mx.init.One())
+    assert block(mx.nd.ones((1, 3))).asnumpy().tolist() == [[4, 4]]
+    block.reset_ctx([mx.cpu(0), mx.cpu(1)])
+    assert block.params["fc_weight"].list_ctx() == [mx.cpu(0), mx.cpu(1)]
+
+
+def test_loaders_take_what_1_9_1_takes():
+    loader = gluon.data.DataLoader(np.ones((5, 2)), 2, auto_reload=True)
+    loader.refresh()
+    loader.clean()
+    assert [len(batch) for batch in loader] == [2, 2, 1]

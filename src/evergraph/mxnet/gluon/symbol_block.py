@@ -61,7 +61,14 @@ class SymbolBlock(HybridBlock):
         self._reg_params = {name[skip:]: p for name, p in self._params.items()}
 
     @staticmethod
-    def imports(symbol_file: str, input_names: Any, param_file: str | None = None, ctx: Any = None) -> "SymbolBlock":
+    def imports(
+        symbol_file: str,
+        input_names: Any,
+        param_file: str | None = None,
+        ctx: Any = None,
+        allow_missing: bool = False,
+        ignore_extra: bool = False,
+    ) -> "SymbolBlock":
         """The block of a checkpoint's files, at any URI.
 
         Args:
@@ -69,6 +76,8 @@ class SymbolBlock(HybridBlock):
             input_names: name, or names, of the inputs.
             param_file: the `.params` file; without it, parameters wait to be initialized.
             ctx: one or several devices.
+            allow_missing: whether parameters that the file does not have wait to be initialized.
+            ignore_extra: whether the file's others are passed over.
         """
         names = [input_names] if isinstance(input_names, str) else list(input_names)
         kind = np.float32 if param_file is None else None
@@ -77,8 +86,15 @@ class SymbolBlock(HybridBlock):
             outputs, inputs = outputs.as_np_ndarray(), [i.as_np_ndarray() for i in inputs]
         found = SymbolBlock(outputs, inputs)
         if param_file is not None:
-            found.collect_params().load(param_file, ctx=ctx, cast_dtype=True, dtype_source="saved")
+            found.collect_params().load(
+                param_file, ctx, allow_missing, ignore_extra, cast_dtype=True, dtype_source="saved"
+            )
         return found
+
+    def reset_ctx(self, ctx: Any) -> None:
+        """Move the parameters to one or several devices."""
+        self.collect_params().reset_ctx(ctx)
+        self._clear_cached_op()
 
     def __repr__(self) -> str:
         inputs, out = self._known

@@ -33,26 +33,29 @@ class MinMaxCollector:
         self.ranges[name] = (min(before[0], low), max(before[1], high))
 
 
-def combine_histogram(old: tuple[Any, ...], arr: np.ndarray, low: float, high: float, th: float) -> tuple[Any, ...]:
+def combine_histogram(
+    old_hist: tuple[Any, ...], arr: np.ndarray, new_min: float, new_max: float, new_th: float
+) -> tuple[Any, ...]:
     """A histogram with further values; it is widened by whole bins where they lie beyond its ends.
 
     Args:
-        old: counts, edges, least, greatest value and reach of the histogram.
+        old_hist: counts, edges, least, greatest value and reach of the histogram.
         arr: the values.
-        low: their least.
-        high: their greatest.
-        th: the greater of the two's sizes.
+        new_min: their least.
+        new_max: their greatest.
+        new_th: the greater of the two's sizes.
     """
-    counts, edges, old_low, old_high, old_th = old
+    counts, edges, old_low, old_high, old_th = old_hist
+    low, high, th = min(new_min, old_low), max(new_max, old_high), new_th
     if th <= old_th:
         more, _ = np.histogram(arr, bins=len(counts), range=(-old_th, old_th))
-        return counts + more, edges, min(low, old_low), max(high, old_high), old_th
+        return counts + more, edges, low, high, old_th
     step = 2 * old_th / len(counts)
     half = int((th - old_th) // step + 1)
     reach = half * step + old_th
     more, edges = np.histogram(arr, bins=2 * half + len(counts), range=(-reach, reach))
     more[half : len(more) - half] += counts
-    return more, edges, min(low, old_low), max(high, old_high), reach
+    return more, edges, low, high, reach
 
 
 class HistogramCollector:

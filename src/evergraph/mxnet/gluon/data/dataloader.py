@@ -50,6 +50,7 @@ class DataLoader:
         prefetch: how many batches are made ahead; twice the threads where it is not given.
         thread_pool: kept for MXNet's signature: workers are always threads here.
         timeout: how many seconds a batch may take.
+        auto_reload: kept for MXNet's signature: each pass makes its own batches.
         try_nopython: kept for MXNet's signature.
 
     Raises:
@@ -74,10 +75,11 @@ class DataLoader:
         prefetch: int | None = None,
         thread_pool: bool = False,
         timeout: float = 120,
+        auto_reload: bool = False,
         try_nopython: bool | None = None,
     ) -> None:
         self._dataset, self._timeout = dataset, timeout
-        self._given = (pin_memory, pin_device_id, thread_pool, try_nopython)
+        self._given = (pin_memory, pin_device_id, thread_pool, auto_reload, try_nopython)
         if batch_sampler is None:
             if batch_size is None:
                 raise BlockValueError("batch_size must be specified unless batch_sampler is specified")
@@ -97,6 +99,12 @@ class DataLoader:
 
     def __len__(self) -> int:
         return len(self._batch_sampler)
+
+    def refresh(self) -> None:
+        """Kept for MXNet's programs: each pass begins with new batches."""
+
+    def clean(self) -> None:
+        """Kept for MXNet's programs: threads end with the pass that they work for."""
 
     def _batch(self, places: list[int]) -> Any:
         return self._batchify_fn([self._dataset[i] for i in places])

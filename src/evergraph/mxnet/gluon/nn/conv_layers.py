@@ -345,6 +345,17 @@ class MaxPool2D(_windowed(2, "max", "NCHW")):
 class MaxPool3D(_windowed(3, "max", "NCDHW")):
     """The largest value of each window over three axes."""
 
+    def __init__(
+        self,
+        pool_size: Any = 2,
+        strides: Any = None,
+        padding: Any = 0,
+        ceil_mode: bool = False,
+        layout: str = "NCDHW",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(pool_size, strides, padding, layout, ceil_mode, **kwargs)
+
 
 class AvgPool1D(_windowed(1, "avg", "NCW")):
     """The mean of each window over one axis."""
@@ -353,9 +364,33 @@ class AvgPool1D(_windowed(1, "avg", "NCW")):
 class AvgPool2D(_windowed(2, "avg", "NCHW")):
     """The mean of each window over two axes."""
 
+    def __init__(
+        self,
+        pool_size: Any = 2,
+        strides: Any = None,
+        padding: Any = 0,
+        ceil_mode: bool = False,
+        layout: str = "NCHW",
+        count_include_pad: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(pool_size, strides, padding, layout, ceil_mode, count_include_pad, **kwargs)
+
 
 class AvgPool3D(_windowed(3, "avg", "NCDHW")):
     """The mean of each window over three axes."""
+
+    def __init__(
+        self,
+        pool_size: Any = 2,
+        strides: Any = None,
+        padding: Any = 0,
+        ceil_mode: bool = False,
+        layout: str = "NCDHW",
+        count_include_pad: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(pool_size, strides, padding, layout, ceil_mode, count_include_pad, **kwargs)
 
 
 class GlobalMaxPool1D(_global(1, "max", "NCW")):
