@@ -365,3 +365,46 @@ def test_rejects_a_batch_that_tells_no_bucket():
     refused(lambda: module.forward(batch()), "the first batch of a bucket", "bucket_key=None and no provide_data")
     module.forward(mx.io.DataBatch(batch().data, batch().label, bucket_key=4))
     assert module.get_outputs()[0].shape == (4, 3)
+
+
+class Giving(mx.io.DataIter):
+    """An iterator of a program's own, whose second batch is what it is told to give."""
+
+    def __init__(self, second):
+        super().__init__(4)
+        self.provide_data, self.provide_label = [("data", (4, 5))], [("softmax_label", (4,))]
+        self.second, self.at = second, 0
+
+    def reset(self):
+        self.at = 0
+
+    def next(self):
+        self.at += 1
+        if self.at > 2:
+            raise StopIteration
+        return batch() if self.at == 1 else self.second
+
+
+@pytest.mark.parametrize("second", [(X[:4], Y[:4]), "batch", None], ids=["tuple", "text", "nothing"])
+def test_an_iterator_that_gives_what_is_no_batch_is_told(second):
+    module, kind = mx.mod.Module(network()), type(second).__name__
+    refused(lambda: fit(Giving(second), module), "the data gives what is no batch", f"found: {kind}", "DataBatch")
+    before = values(module)
+    refused(lambda: module.score(Giving(second), "acc"), "the data gives what is no batch")
+    refused(lambda: module.predict(Giving(second)), "the data gives what is no batch")
+    assert_same(values(module), before)
+
+
+def test_an_error_of_the_iterators_own_leaves_the_batches_before_it():
+    class Failing(Giving):
+        def next(self):
+            if self.at == 2:
+                raise OSError("the disk is gone")
+            self.at += 1
+            return batch()
+
+    module, whole = mx.mod.Module(network()), mx.mod.Module(network())
+    with pytest.raises(OSError, match="the disk is gone"):
+        fit(Failing(None), module, initializer=mx.init.One())
+    fit(Giving(batch()), whole, initializer=mx.init.One())
+    assert_same(values(module), values(whole))

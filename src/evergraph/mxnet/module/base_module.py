@@ -17,7 +17,7 @@ from evergraph.mxnet.context import cpu
 from evergraph.mxnet.initializer import Uniform
 from evergraph.mxnet.io import DataBatch, DataDesc
 from evergraph.mxnet.model import BatchEndParam
-from evergraph.mxnet.module.batches import DataError, batches
+from evergraph.mxnet.module.batches import DataError, batches, present
 from evergraph.mxnet.module.guard import Guard
 from evergraph.mxnet.resume.session import Unsaved, begin
 from evergraph.mxnet.undo import Steps
@@ -340,7 +340,7 @@ class BaseModule:
     def _check_batch(self, batch: Any, epoch: int, nbatch: int) -> None:
         """Refuse a batch without the labels that are bound: those of the batch before would train the network."""
         described = getattr(self, "label_shapes", None)
-        if not isinstance(batch, list) and not batch.label and described:
+        if not isinstance(batch, list) and hasattr(batch, "data") and not getattr(batch, "label", None) and described:
             raise DataError(
                 "a batch has no labels; nothing was changed by it",
                 where=f"epoch {epoch}, batch {nbatch}",
@@ -365,7 +365,7 @@ class BaseModule:
         run.batch, run.values = 0, []
         if not nbatch:
             eval_metric.reset()
-        rows = run.rows(train_data)
+        rows = present(run.rows(train_data))
         following = next(rows, None)
         if following is None and not nbatch:
             raise DataError("the training data gives no batch", fix="reset it, or give at least a batch of samples")

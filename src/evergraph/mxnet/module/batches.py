@@ -2,7 +2,7 @@
 
 import itertools
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,32 @@ from evergraph.mxnet import ndarray as nd
 from evergraph.mxnet.io import DataBatch, DataDesc
 from evergraph.mxnet.io.positions import Position, move, position, register
 
-__all__ = ["DataError", "batches", "shapes_of"]
+__all__ = ["DataError", "batches", "present", "shapes_of"]
 
 
 class DataError(UsageError, ValueError):
     """Data that no module takes."""
+
+
+def _no_batch(found: Any) -> DataError:
+    return DataError(
+        "the data gives what is no batch",
+        expected="mx.io.DataBatch(data=[...], label=[...])",
+        found=printable(type(found).__name__),
+        fix="let the iterator give these, or hand over an iterable of (data, label) pairs itself",
+    )
+
+
+def present(rows: Iterable[Any]) -> Iterator[Any]:
+    """Batches as they come; None among them is refused: it is no end of the data.
+
+    Raises:
+        ValueError: None is given as a batch.
+    """
+    for each in rows:
+        if each is None:
+            raise _no_batch(each)
+        yield each
 
 
 def shapes_of(batch: Any, data: Sequence[Any], labels: Sequence[Any] | None) -> list[tuple[int, ...]]:
@@ -30,6 +51,8 @@ def shapes_of(batch: Any, data: Sequence[Any], labels: Sequence[Any] | None) -> 
     Raises:
         ValueError: arrays are missing, too many, none, or not of one number of samples; all is listed.
     """
+    if not hasattr(batch, "data"):
+        raise _no_batch(batch)
     given, targets = batch.data, getattr(batch, "label", None) or []
     try:
         shapes = [tuple(x.shape) for x in given]
