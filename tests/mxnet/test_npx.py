@@ -89,3 +89,20 @@ def test_prints_numbers_with_the_digits_of_their_type():
     # NumPy's own f-strings turn arrays of one number into Python's floats first
     assert str(np.array(143.62668)) == "143.62668"
     assert f"{np.array(0.1)}" == "0.1"
+
+
+@pytest.mark.parametrize("space", ["nd", "npx"])
+def test_layers_name_the_inputs_that_are_lacking(space):
+    x, weight = (mx.nd.ones(s) if space == "nd" else np.ones(s) for s in ((2, 3), (4, 3)))
+    layer = mx.nd.FullyConnected if space == "nd" else npx.fully_connected
+    with pytest.raises(mx.base.MXNetError, match="data, weight, bias"):
+        layer(x, weight, num_hidden=4)
+    with pytest.raises(mx.base.MXNetError, match="data, weight, bias"):
+        layer(x, num_hidden=4)
+
+
+@pytest.mark.parametrize("space", ["nd", "npx"])
+def test_takes_none_in_place_of_an_input_before_parameters_by_position(space):
+    x = mx.nd.array([[1, 2], [3, 5]])
+    found = mx.nd.softmax(x, None, 0) if space == "nd" else npx.softmax(x.as_np_ndarray(), None, 0)
+    onp.testing.assert_allclose(found.asnumpy(), [[0.1192029, 0.0474259], [0.8807971, 0.9525741]], rtol=1e-5)

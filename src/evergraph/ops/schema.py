@@ -357,7 +357,8 @@ class Operator:
         ins = list(inputs)
         if self._parameter_shapes is not None and ins and ins[0] is not None:
             found = self._parameter_shapes(p, ins[0])
-            for i, name in enumerate(self.input_names(p, len(ins))):
+            # inputs that are lacking are told where the others are arranged
+            for i, name in enumerate(self.input_names(p, len(ins))[: len(ins)]):
                 if name in found:
                     ins[i] = unify(ins[i], found[name], f"input {name} of {self.name}")
         return ins

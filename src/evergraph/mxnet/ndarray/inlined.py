@@ -77,7 +77,7 @@ def written_out(names: tuple[str, ...], optional: bool, wants_run: bool) -> Call
     bodies = [(n, *_body(n, wants_run)) for n in ((names, names[:-1]) if optional else (names,))]
     body = bodies[0][1]
     if optional:
-        body = f"if {names[-1]} is None:\n{textwrap.indent(bodies[1][1], '    ')}{body}"
+        body = f"if {names[-1]} is None and not args:\n{textwrap.indent(bodies[1][1], '    ')}{body}"
     arguments = ", ".join(f"{n}=None" for n in names)
     text = f"def make({', '.join(_OWN)}):\n"
     for given, _, length in bodies:
