@@ -1,11 +1,13 @@
 """Layers, cells and samplers of gluon.contrib against MXNet 1.9.1."""
 
 import hashlib
+import zipfile
 
 import numpy as np
 import pytest
 
 import evergraph.mxnet as mx
+from evergraph.errors import EvergraphError
 from evergraph.mxnet.gluon.contrib import cnn, data, rnn
 
 # options; then the sum of the outputs and their shape, as MXNet 1.9.1 gave them
@@ -148,3 +150,51 @@ def test_cells_of_convolutions_are_shown_and_keep_their_states_size():
     assert cell.prefix.startswith("conv_lstm")
     with pytest.raises(AssertionError, match="Only support odd number"):
         rnn.Conv1DGRUCell((2, 6), 3, 3, 2)
+
+
+WORDS = [
+    "",
+    " = Valkyria = ",
+    "",
+    " The cat sat on the mat . The dog <unk> sat ",
+    " café naïve The end of it , and more words ",
+]
+
+
+@pytest.fixture
+def wiki(tmp_path):
+    text = " \n".join(WORDS * 2) + "\n"
+    (tmp_path / "wiki.train.tokens").write_text(text, encoding="utf-8")
+    (tmp_path / "wiki.valid.tokens").write_text(" \n".join(WORDS[3:]) + "\n", encoding="utf-8")
+    return tmp_path
+
+
+def test_reads_a_language_models_text_as_1_9_1_does(wiki):
+    rows = data.text.WikiText2(str(wiki), seq_len=5)
+    # recorded from MXNet 1.9.1
+    assert rows.vocabulary.idx_to_token[:9] == ["<unk>", "<eos>", "The", "=", "sat", ",", ".", "Valkyria", "and"]
+    assert rows.frequencies.most_common(3) == [("The", 6), ("=", 4), ("sat", 4)]
+    assert [part.asnumpy().tolist() for part in rows[0]] == [[3, 7, 3, 1, 2], [7, 3, 1, 2, 10]]
+    assert (len(rows), rows[0][0].dtype) == (10, np.int32)
+    other = data.text.WikiText2(str(wiki), "validation", rows.vocabulary, 5)
+    assert other.vocabulary is rows.vocabulary
+    wanted = [[2, 10, 4, 18, 19], [14, 6, 2, 11, 0], [4, 1, 9, 16, 2], [12, 17, 13, 5, 8]]
+    assert [row[0].asnumpy().tolist() for row in other] == wanted
+    assert len(list(mx.gluon.data.DataLoader(rows, batch_size=4, last_batch="discard"))) == 2
+
+
+def test_reads_the_published_archive(wiki):
+    with zipfile.ZipFile(wiki / "wikitext-103-v1.zip", "w") as archive:
+        archive.write(wiki / "wiki.valid.tokens", "wikitext-103/wiki.test.tokens")
+    assert len(data.text.WikiText103(str(wiki), "test", seq_len=7)) == 3
+
+
+def test_says_which_texts_are_missing_or_damaged(tmp_path):
+    with pytest.raises(EvergraphError, match="are not downloaded") as caught:
+        data.text.WikiText2(str(tmp_path), "test")
+    assert "wiki.test.tokens" in str(caught.value)
+    (tmp_path / "wikitext-2-v1.zip").write_bytes(b"PK")
+    with pytest.raises(EvergraphError, match="archive cannot be read"):
+        data.text.WikiText2(str(tmp_path))
+    with pytest.raises(ValueError, match="unknown segment"):
+        data.text.WikiText2(str(tmp_path), "valid")

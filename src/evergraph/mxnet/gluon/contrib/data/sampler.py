@@ -1,4 +1,4 @@
-"""`mx.gluon.contrib.data`: samplers beside the main ones."""
+"""Samplers beside the main ones."""
 
 from collections.abc import Iterator
 
