@@ -278,7 +278,7 @@ def _unshared(found: Any, values: Sequence[Any]) -> Any:
             if base is value:
                 return found.clone()
         return own(found, values)
-    place = found.data_ptr()
+    place = found.data_ptr()  # what was detached is no view for torch
     for value in values:
         if value.data_ptr() == place:
             return found.clone()
