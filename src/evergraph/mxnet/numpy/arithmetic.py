@@ -130,19 +130,21 @@ def in_place(name: str, function: Callable[..., Any]) -> Callable[[Any, Any], An
     def call(self: Any, other: Any) -> Any:
         if STATE.recording:
             require_unrecorded(self)
-        elif change is not None:
-            data = self._data
-            kind = other.__class__
-            if data.is_floating_point():
-                if kind is float or kind is int:
-                    change(data, other)
-                    return self
-                if kind is ndarray and other._data.dtype is data.dtype and other._ctx == self._ctx:
-                    try:
-                        change(data, other._data)
-                    except RuntimeError:
-                        return function(self, other, out=self)  # says it better
-                    return self
+            return function(self, other, out=self)
+        data, kind = self._data, other.__class__
+        if change is None or not data.is_floating_point():
+            return function(self, other, out=self)
+        if kind is float or kind is int:
+            change(data, other)
+            return self
+        if kind is ndarray and (other._ctx is self._ctx or other._ctx == self._ctx):
+            value = other._data
+            if value.dtype is data.dtype:
+                try:
+                    change(data, value)
+                except RuntimeError:
+                    return function(self, other, out=self)  # says it better
+                return self
         return function(self, other, out=self)
 
     return call

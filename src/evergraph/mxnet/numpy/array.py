@@ -5,6 +5,7 @@ from typing import Any
 import numpy as onp
 
 from evergraph.mxnet.ndarray.base import Array, read_context
+from evergraph.mxnet.ndarray.creation import array as plain_array
 from evergraph.mxnet.ndarray.types import tensor_of, torch_type
 from evergraph.mxnet.numpy.multiarray import ndarray
 
@@ -26,6 +27,9 @@ def array(object: Any, dtype: Any = None, ctx: Any = None) -> ndarray:
     >>> array([1, 2])
     array([1., 2.])
     """
+    if dtype is None and object.__class__ is list:
+        found = plain_array(object, ctx)
+        return ndarray(found._data, found._ctx)
     device = read_context(ctx)
     if isinstance(object, Array) and not isinstance(object, ndarray):
         raise ValueError("a legacy NDArray becomes an array with NumPy's semantics by as_np_ndarray(), without a copy")

@@ -20,6 +20,7 @@ __all__ = ["FACE", "ndarray"]
 _NEW = object.__new__
 _FLAGS = (bool, onp.bool_)
 _INTEGERS = {int}
+_PLAIN = frozenset((int, slice))
 _DTYPES: dict[Any, onp.dtype] = {}
 
 
@@ -89,7 +90,7 @@ class ndarray(NumpyMethods, NDArray):  # type: ignore[misc]  # its methods are N
         return found._part((slice(None),) * (place - entries[:place].count(None)) + (slice(0, 0),))
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        flags = _flags(key)
+        flags = [] if key.__class__ in _PLAIN else _flags(key)
         if flags:
             entries = key if isinstance(key, tuple) else (key,)
             if not all(entries[i] for i in flags):

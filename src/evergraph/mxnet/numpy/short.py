@@ -22,7 +22,9 @@ def shortened_calls(functions: Mapping[str, Callable[..., Any]]) -> dict[str, Ca
     """The functions of one operand and the commonest others, each with its short way in front."""
     made = {name: _unary(functions[name], operator) for name, operator in OPERATORS.items()}
     made["dot"] = _product(functions["dot"], "_np_dot")
-    made["concatenate"] = _concatenation(functions["concatenate"])
+    made["matmul"] = _product(functions["matmul"], "_npi_matmul")
+    made["concatenate"] = _joining(functions["concatenate"], "_npi_concatenate")
+    made["stack"] = _joining(functions["stack"], "_npi_stack")
     for name, operator in (("sum", "_np_sum"), ("mean", "_npi_mean")):
         made[name] = _total(functions[name], operator)
     return made
@@ -49,14 +51,20 @@ def _unary(general: Callable[..., Any], operator: str) -> Callable[..., Any]:
 
 def _product(general: Callable[..., Any], operator: str) -> Callable[..., Any]:
     made = function(operator, ndarray)
-    return _named(lambda a, b, out=None: made(a, b, out=out), general)
+
+    def call(a: Any, b: Any, out: Any = None, **kwargs: Any) -> Any:
+        return general(a, b, out, **kwargs) if kwargs else made(a, b, out=out)
+
+    return _named(call, general)
 
 
-def _concatenation(general: Callable[..., Any]) -> Callable[..., Any]:
-    made = function("_npi_concatenate", ndarray)
+def _joining(general: Callable[..., Any], operator: str) -> Callable[..., Any]:
+    made = function(operator, ndarray)
 
-    def call(seq: Any, axis: int | None = 0, out: Any = None) -> Any:
-        return made(seq, axis=axis) if out is None and seq.__class__ in (list, tuple) else general(seq, axis, out)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if len(args) == 1 and args[0].__class__ in (list, tuple) and kwargs.keys() <= {"axis"}:
+            return made(args[0], axis=kwargs.get("axis", 0))
+        return general(*args, **kwargs)
 
     return _named(call, general)
 

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
-from evergraph.ops.families.numpy.joining import _npi_concatenate
+from evergraph.ops.families.numpy.joining import _npi_concatenate, _npi_stack
 from evergraph.ops.families.numpy.products import _np_dot, _npi_matmul
-from evergraph.ops.families.numpy.reductions import _np_sum, _npi_mean, axes_of
-from evergraph.ops.families.numpy.shape import _np_reshape, _np_transpose
+from evergraph.ops.families.numpy.reductions import _np_sum, _npi_mean, axes_of, number_of
+from evergraph.ops.families.numpy.shape import _np_reshape, _np_squeeze, _np_transpose
 from evergraph.ops.lazy import torch
 from evergraph.ops.registry import get
 
@@ -104,3 +104,41 @@ def _concatenate_quickly(p: Any, recorded: bool, *data: Any) -> Callable[..., An
     if axis is None or not first.dim() or any(x.dtype != first.dtype or x.dim() != first.dim() for x in data):
         return None
     return lambda *xs: join(xs, axis)
+
+
+@_npi_stack.quickened
+def _stack_quickly(p: Any, recorded: bool, *data: Any) -> Callable[..., Any] | None:
+    axis, join, first = p.axis, torch.stack, data[0]
+    if any(x.dtype != first.dtype or x.dim() != first.dim() for x in data):
+        return None
+    return lambda *xs: join(xs, axis)
+
+
+@_np_squeeze.quickened
+def _squeeze_quickly(p: Any, recorded: bool, a: Any) -> Callable[..., Any] | None:
+    if p.axis is not None:
+        return None
+    return lambda x: x.clone().squeeze()
+
+
+def _moment_quickly(root: bool) -> Callable[..., Any]:
+    def rule(p: Any, recorded: bool, a: Any) -> Callable[..., Any] | None:
+        axes, ddof, keepdims, mean, total, sqrt = (
+            *(axes_of(p.axis, a.dim()), p.ddof, p.keepdims),
+            *(torch.mean, torch.sum, torch.sqrt),
+        )
+        if p.dtype is not None or recorded or not axes or a.dtype != torch.float32:
+            return None
+
+        def compute(x: Any) -> Any:
+            apart = x - mean(x, axes, True)
+            found = total(apart * apart, axes, keepdims) / (number_of(x, axes) - ddof)
+            return sqrt(found) if root else found
+
+        return compute
+
+    return rule
+
+
+get("_npi_var").quickened(_moment_quickly(False))
+get("_npi_std").quickened(_moment_quickly(True))
