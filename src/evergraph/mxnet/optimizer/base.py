@@ -224,15 +224,27 @@ class Optimizer:
             return value * table.get(self.idx2name[index], 1.0)
         return value
 
+    def _all_multiplied(
+        self, value: float, attribute: str, table: Mapping[Any, float], indices: Sequence[Any]
+    ) -> list[float]:
+        parameters = self.param_dict
+        if not value or not (table or parameters):
+            return [value] * len(indices)
+        return [
+            value * getattr(parameters[i], attribute)
+            if i in parameters
+            else self._multiplied(value, attribute, table, i)
+            for i in indices
+        ]
+
     def _get_lrs(self, indices: Sequence[Any]) -> list[float]:
-        rate = self.learning_rate
-        return [self._multiplied(rate, "lr_mult", self.lr_mult, i) for i in indices]
+        return self._all_multiplied(self.learning_rate, "lr_mult", self.lr_mult, indices)
 
     def _get_lr(self, index: Any) -> float:
         return self._get_lrs([index])[0]
 
     def _get_wds(self, indices: Sequence[Any]) -> list[float]:
-        return [self._multiplied(self.wd, "wd_mult", self.wd_mult, i) for i in indices]
+        return self._all_multiplied(self.wd, "wd_mult", self.wd_mult, indices)
 
     def _get_wd(self, index: Any) -> float:
         return self._get_wds([index])[0]
