@@ -1,5 +1,6 @@
 """Gluon gives under `mx.npx.set_np()` what MXNet 1.9.1 gave: classes of arrays, shapes, graphs, files and numbers."""
 
+import numpy as onp
 import pytest
 
 import evergraph.mxnet as mx
@@ -20,3 +21,52 @@ def _classic_afterwards():
 def test_gives_what_mxnet_gave(name):
     found = difference(RECORDED[name], rounded(described(PROGRAMS[name](mx), mx)), rtol=1e-3, atol=1e-4)
     assert not found
+
+
+def test_begins_a_recurrent_layers_states_inside_a_graph_for_any_batch(tmp_path):
+    class Net(mx.gluon.nn.HybridBlock):
+        def __init__(self):
+            super().__init__()
+            self.lstm, self.dense = mx.gluon.rnn.LSTM(4, layout="NTC"), mx.gluon.nn.Dense(3, flatten=False)
+
+        def hybrid_forward(self, F, x):
+            return self.dense(self.lstm(x))
+
+    mx.npx.set_np()
+    x = mx.np.array(onp.random.RandomState(4).uniform(-1, 1, (2, 3, 5)).astype("float32"))
+    net = Net()
+    net.initialize(mx.init.Constant(0.1))
+    net.hybridize()
+    found = float(net(x).sum())
+    assert found == pytest.approx(0.15738949, rel=1e-5)  # MXNet's without a graph: its graph refuses the states' shape
+    assert net(mx.np.ones((4, 2, 5))).shape == (4, 2, 3)
+    names = net.export(f"{tmp_path}/net")
+    block = mx.gluon.SymbolBlock.imports(names[0], "data", names[1])
+    assert float(block(x).sum()) == pytest.approx(found)
+
+
+def test_refuses_a_blocks_classic_results():
+    mx.npx.set_np()
+    for net in (mx.gluon.nn.Lambda(lambda x: x.as_nd_ndarray()), mx.gluon.nn.Lambda(lambda x: [x, x.as_nd_ndarray()])):
+        with pytest.raises(TypeError, match="NumPy's semantics"):
+            net(mx.np.ones(2))
+    assert mx.gluon.nn.Lambda(lambda x: 3)(mx.np.ones(2)) == 3
+    with pytest.raises(ValueError, match="dense"):
+        mx.gluon.nn.Embedding(3, 2, sparse_grad=True).initialize()
+
+
+def test_loads_what_was_saved_without_numpys_semantics(tmp_path):
+    old = mx.gluon.nn.Dense(2, in_units=3)
+    old.initialize(mx.init.One())
+    old.hybridize()
+    old(mx.nd.ones((1, 3)))
+    old.save_parameters(f"{tmp_path}/old.params")
+    names = old.export(f"{tmp_path}/old")
+    mx.npx.set_np()
+    new = mx.gluon.nn.Dense(2, in_units=3)
+    new.load_parameters(f"{tmp_path}/old.params")
+    block = mx.gluon.SymbolBlock.imports(names[0], "data", names[1])
+    for net in (new, block):
+        found = net(mx.np.ones((1, 3)))
+        assert type(found) is mx.np.ndarray
+        assert found.asnumpy().tolist() == [[3, 3]]

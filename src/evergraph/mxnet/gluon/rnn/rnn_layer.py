@@ -143,7 +143,7 @@ class _RNNLayer(HybridBlock):
             if isinstance(inputs, Array):
                 states = self.begin_state(inputs.shape[self._layout.find("N")], ctx=inputs.context, dtype=inputs.dtype)
             else:
-                states = self.begin_state(0, func=sym.zeros)
+                states = self.begin_state(-1 if STATE.np_shape else 0, func=sym.zeros)
         states = [states] if isinstance(states, tensor_types) else list(states)
         for state in states:
             if isinstance(state, Array):
@@ -195,8 +195,8 @@ class _RNNLayer(HybridBlock):
             for gate in gates
             if (gate, kind) != ("h2r", "bias")
         ]
-        found = F._internal._rnn_param_concat(*parts, dim=0)
-        return found.as_np_ndarray() if STATE.np_array else found
+        call = F.np._internal.rnn_param_concat if STATE.np_array else F._internal._rnn_param_concat
+        return call(*parts, dim=0)
 
     def _check(self, inputs: Any, states: Any) -> None:
         wanted = self.state_info(inputs.shape[self._layout.find("N")])

@@ -79,7 +79,8 @@ def _reshape(self: Any, *args: Any, **kwargs: Any) -> Any:
         raise TypeError(f"reshape() takes a shape and an order, found {', '.join(kwargs) or 'nothing'}")
     if order != "C":
         raise NotImplementedError(f"arrays are read and stored in order 'C' alone, found {order!r}")
-    return FACE("_np_reshape", self, newshape=args[0] if len(args) == 1 else args, order=order)
+    shape = args[0] if isinstance(args[0], (list, tuple)) else args
+    return FACE("_np_reshape", self, newshape=shape, order=order)
 
 
 def _flatten(self: Any, order: str = "C") -> Any:
