@@ -9,6 +9,7 @@ import numpy as np
 
 from evergraph.errors import UsageError, printable
 from evergraph.mxnet import ndarray as nd
+from evergraph.mxnet._state import STATE
 from evergraph.mxnet.base import InputTypeError
 
 __all__ = ["Optimizer", "create", "register"]
@@ -85,7 +86,7 @@ class Optimizer:
         self.idx2name = dict(param_idx2name or {})
         self.sym_info = (sym.attr_dict(), sym.list_arguments()) if sym is not None else ()
         self.param_dict = param_dict or {}
-        self.allow_np_array = False
+        self.allow_np_array = STATE.np_array
         self.set_lr_mult({})
         self.set_wd_mult({})
 
