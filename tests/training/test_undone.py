@@ -415,3 +415,72 @@ def test_a_program_that_handles_the_interrupt_key_itself_goes_on_doing_so():
     finally:
         signal.signal(signal.SIGINT, before)
     assert heard == [1]
+
+
+def block():
+    net = mx.gluon.nn.HybridSequential(prefix="net_")
+    with net.name_scope():
+        net.add(
+            mx.gluon.nn.Dense(4, in_units=5), mx.gluon.nn.BatchNorm(in_channels=4), mx.gluon.nn.Dense(3, in_units=4)
+        )
+    net.initialize(mx.init.One())
+    return net
+
+
+def values_of(net):
+    return plain({name: each.data() for name, each in net.collect_params().items()})
+
+
+WRONG = {
+    "shapes": {"1.beta": mx.nd.ones((2,)), "2.weight": mx.nd.ones((3, 5))},
+    "types": {"1.beta": mx.nd.ones((4,), dtype="float64"), "2.bias": mx.nd.ones((3,), dtype="float16")},
+    "both": {"0.bias": mx.nd.ones((1,)), "2.bias": mx.nd.ones((3,), dtype="int32")},
+}
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_blocks_take_all_values_or_none_and_name_all_that_do_not_fit(kind, tmp_path):
+    net, path, dotted = block(), str(tmp_path / "net.params"), str(tmp_path / "dotted.params")
+    named = net._collect_params_with_prefix()
+    given = {name: each.data() * 0 + 7 for name, each in named.items()} | WRONG[kind]
+    before = values_of(net)
+    mx.nd.save(path, {named[name].name: value for name, value in given.items()})
+    mx.nd.save(dotted, given)
+    for load in (
+        lambda: net.load_dict(given),
+        lambda: net.collect_params().load(path),
+        lambda: net.load_parameters(dotted),
+        lambda: net.load_parameters(dotted, ctx=mx.cpu(1)),
+    ):
+        with pytest.raises(mx.MXNetError, match="parameters do not fit; nothing was changed") as caught:
+            load()
+        assert len(caught.value.details) in (2, len(named))
+        assert issubclass(caught.type, AssertionError)
+        assert values_of(net) == before
+    one = {name: value for name, value in given.items() if name not in list(WRONG[kind])[1:]}
+    with pytest.raises(AssertionError, match="Failed loading Parameter"):
+        net.load_dict(one, allow_missing=True)
+    assert values_of(net) == before
+
+
+@pytest.mark.parametrize("kind", [Boom, KeyboardInterrupt])
+def test_a_block_keeps_its_values_where_an_initializer_raises(kind):
+    class Second(mx.init.Initializer):
+        calls = 0
+
+        def _init_weight(self, name, arr):
+            arr[:] = 3
+            self.calls += 1
+            if self.calls == 2:
+                raise kind
+
+    net = block()
+    net(mx.nd.ones((2, 5)))
+    before = values_of(net)
+    with pytest.raises(kind):
+        net.initialize(Second(), force_reinit=True)
+    assert values_of(net) == before
+    with mx.autograd.record():
+        loss = net(mx.nd.ones((2, 5))).sum()
+    loss.backward()
+    assert net[2].weight.grad().shape == (3, 4)

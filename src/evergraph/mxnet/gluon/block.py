@@ -6,14 +6,13 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import numpy as np
-
 from evergraph.errors import collect, printable
 from evergraph.mxnet import ndarray as nd
 from evergraph.mxnet._later import later
 from evergraph.mxnet._state import STATE
 from evergraph.mxnet.gluon.errors import BlockTypeError, BlockValueError, ParameterFitError
 from evergraph.mxnet.gluon.kinds import require_np
+from evergraph.mxnet.gluon.loading import load_values
 from evergraph.mxnet.gluon.model_files import load_model, save_model
 from evergraph.mxnet.gluon.parameter import Parameter
 from evergraph.mxnet.gluon.parameter_dict import ParameterDict
@@ -235,10 +234,8 @@ class Block:
                 [printable(n) for n in param_dict if n not in params],
                 fix="Set ignore_extra=True to ignore.",
             )
-        for name, value in param_dict.items():
-            if name in params:
-                held = value if isinstance(value, nd.NDArray) else nd.array(value, dtype=np.asarray(value).dtype)
-                params[name]._load_init(held, ctx, cast_dtype=cast_dtype, dtype_source=dtype_source)
+        pairs = [(params[name], name, value) for name, value in param_dict.items() if name in params]
+        load_values(pairs, ctx, cast_dtype, dtype_source)
 
     def save_params(self, filename: str) -> None:
         """Save the parameters by name, as releases before 1.4 did."""

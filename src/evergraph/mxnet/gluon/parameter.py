@@ -260,40 +260,52 @@ class Parameter:
         Raises:
             MXNetError: another shape, another element type, or other devices than it is on.
         """
-        data = self._fitting(data, cast_dtype, dtype_source)
-        wanted = None if ctx is None else _contexts(ctx)
-        held = self._ctx_list if self._data is not None else self._deferred_init[1] if self._deferred_init else None
-        if wanted is not None and held is not None and set(wanted) != set(held):
-            raise ParameterFitError(
-                f"Failed to load Parameter '{self.name}' on other devices than it was initialized on",
-                expected=", ".join(map(str, held)),
-                found=", ".join(map(str, wanted)),
-                fix="move it first: reset_ctx(ctx)",
-            )
+        wrong = self._misfit(data, ctx, cast_dtype)
+        if wrong is not None:
+            raise wrong
+        data = self._fitting(data, dtype_source)
         if self._data is None:
-            self._init_impl(data, held or wanted or [cpu()])
+            self._init_impl(data, self._held_on() or (None if ctx is None else _contexts(ctx)) or [cpu()])
         else:
             self.set_data(data)
         self._deferred_init = ()
 
-    def _fitting(self, data: Any, cast_dtype: bool, dtype_source: str) -> Any:
+    def _held_on(self) -> Any:
+        """The devices that it is on, or will be; None where that is open."""
+        return self._ctx_list if self._data is not None else self._deferred_init[1] if self._deferred_init else None
+
+    def _misfit(self, data: Any, ctx: Any, cast_dtype: bool) -> ParameterFitError | None:
+        """What is wrong with a file's values for it."""
         shape, found = self.shape, tuple(data.shape)
-        if shape is not None:
-            if len(shape) != len(found) or any(s not in (-1, 0, d) for s, d in zip(shape, found, strict=True)):
-                raise ParameterFitError(
-                    f"Failed loading Parameter '{self.name}' from saved params: shape incompatible",
-                    expected=shape,
-                    found=f"{found} in the file",
-                )
-            self.shape = found
+        if shape is not None and (
+            len(shape) != len(found) or any(s not in (-1, 0, d) for s, d in zip(shape, found, strict=True))
+        ):
+            return ParameterFitError(
+                f"Failed loading Parameter '{self.name}' from saved params: shape incompatible",
+                expected=shape,
+                found=f"{found} in the file",
+            )
+        if not cast_dtype and self.dtype is not None and np.dtype(self.dtype) != np.dtype(data.dtype):
+            return ParameterFitError(
+                f"Failed loading Parameter '{self.name}' from saved params: dtype incompatible",
+                expected=np.dtype(self.dtype).name,
+                found=f"{np.dtype(data.dtype).name} in the file",
+                fix="Set cast_dtype=True to cast the dtype of saved params.",
+            )
+        wanted, held = None if ctx is None else _contexts(ctx), self._held_on()
+        if wanted is None or held is None or set(wanted) == set(held):
+            return None
+        return ParameterFitError(
+            f"Failed to load Parameter '{self.name}' on other devices than it was initialized on",
+            expected=", ".join(map(str, held)),
+            found=", ".join(map(str, wanted)),
+            fix="move it first: reset_ctx(ctx)",
+        )
+
+    def _fitting(self, data: Any, dtype_source: str) -> Any:
+        if self.shape is not None:
+            self.shape = tuple(data.shape)
         if self.dtype is not None and np.dtype(self.dtype) != np.dtype(data.dtype):
-            if not cast_dtype:
-                raise ParameterFitError(
-                    f"Failed loading Parameter '{self.name}' from saved params: dtype incompatible",
-                    expected=np.dtype(self.dtype).name,
-                    found=f"{np.dtype(data.dtype).name} in the file",
-                    fix="Set cast_dtype=True to cast the dtype of saved params.",
-                )
             if dtype_source == "current":
                 data = data.astype(self.dtype, copy=False)
             else:

@@ -9,6 +9,7 @@ from evergraph.errors import collect, printable
 from evergraph.mxnet import ndarray as nd
 from evergraph.mxnet.context import Context
 from evergraph.mxnet.gluon.errors import BlockValueError, ParameterFitError
+from evergraph.mxnet.gluon.loading import load_values, or_as_before
 from evergraph.mxnet.gluon.parameter import Constant, Parameter
 
 __all__ = ["ParameterDict"]
@@ -133,8 +134,9 @@ class ParameterDict:
         found = initializer.Uniform() if init is None else init
         if verbose:
             found.set_verbosity(verbose=verbose)
-        for each in self.values():
-            each.initialize(None, ctx, found, force_reinit=force_reinit)
+        with or_as_before(self.values()):
+            for each in self.values():
+                each.initialize(None, ctx, found, force_reinit=force_reinit)
 
     def zero_grad(self) -> None:
         """Set all gradients to zero."""
@@ -225,9 +227,8 @@ class ParameterDict:
         loaded = dict(param_dict)
         given = {restore_prefix + k.removeprefix("arg:").removeprefix("aux:"): v for k, v in loaded.items()}
         _compare(self._params, given, filename or "param_dict", allow_missing, ignore_extra)
-        for name, value in given.items():
-            if name in self._params:
-                self._params[name]._load_init(value, ctx, cast_dtype=cast_dtype, dtype_source=dtype_source)
+        pairs = [(self._params[name], name, value) for name, value in given.items() if name in self._params]
+        load_values(pairs, ctx, cast_dtype, dtype_source, filename)
 
 
 def _agree(found: Parameter, key: str, value: Any) -> None:
