@@ -18,6 +18,19 @@ def _half(scalar: float) -> float:
     return torch.tensor(scalar, dtype=torch.float16).item()
 
 
+def _cut(scalar: float, limits: Any) -> int:
+    """A number as an integer of an array's type, as a processor cuts it for MXNet.
+
+    What 32 bits cannot hold (64 for int64), infinities and NaN included, becomes the least number that they can; of
+    what they can hold, narrower types keep the low bits.
+    """
+    if limits.min <= scalar <= limits.max:
+        return int(scalar)
+    least = -(1 << (max(limits.bits, 32) - 1))
+    number = int(scalar) if least - 1 < scalar < -least else least
+    return (number - limits.min) % (1 << limits.bits) + limits.min
+
+
 def promoted(data: Any, scalar: float, is_int: bool) -> tuple[Any, float]:
     """The array and the number in the type that they are computed in.
 
@@ -29,7 +42,8 @@ def promoted(data: Any, scalar: float, is_int: bool) -> tuple[Any, float]:
         return data, _half(scalar) if data.dtype == torch.float16 else scalar
     if not is_int:
         return data.to(torch.float64), scalar
-    return data.to(torch.int64) if data.dtype == torch.bool else data, int(scalar)
+    data = data.to(torch.int64) if data.dtype == torch.bool else data
+    return data, _cut(scalar, torch.iinfo(data.dtype))
 
 
 def scalar_dtype(p: Any, ins: list[str | None], outs: list[str | None]) -> tuple[list[str | None], list[str | None]]:
