@@ -247,6 +247,48 @@ def test_arrays_and_symbols_are_reached_by_the_names_of_blocks():
             getattr(space, name)
 
 
+@pytest.mark.parametrize(
+    ("attributes", "dtype", "values"),
+    [
+        (
+            {"op_type": "empty_like_fallback", "dtype": "None", "order": "C", "shape": "None", "subok": "False"},
+            "float32",
+            [0] * 4,
+        ),
+        (
+            {"op_type": "empty_like_fallback", "dtype": "int32", "order": "C", "shape": "None", "subok": "False"},
+            "int32",
+            [0] * 4,
+        ),
+        ({"op_type": "resize_fallback", "new_shape": "(2, 3)"}, "float32", [[0, 1, 2], [3, 0, 1]]),
+        ({"op_type": "resize_fallback", "new_shape": "5"}, "float32", [0, 1, 2, 3, 0]),
+        ({"op_type": "unravel_index_fallback", "shape": "(2, 3)"}, "int64", [[0, 0, 0, 1], [0, 1, 2, 0]]),
+    ],
+)
+def test_runs_what_mxnet_has_written_in_python(attributes, dtype, values):
+    """Graphs of MXNet 1.9.1's functions that it hands to NumPy."""
+    given = "int64" if dtype == "int64" else "float32"
+    nodes = [{"op": "null", "name": "a", "inputs": []}]
+    nodes.append({"op": "Custom", "name": "custom0", "attrs": attributes, "inputs": [[0, 0, 0]]})
+    graph = {
+        "nodes": nodes,
+        "arg_nodes": [0],
+        "heads": [[1, 0, 0]],
+        "attrs": {"is_np_shape": ["int", 1], "mxnet_version": ["int", 10901]},
+    }
+    found = mx.sym.load_json(json.dumps(graph)).eval(a=np.arange(4, dtype=given))[0].asnumpy()
+    assert found.dtype == dtype
+    assert found.tolist() == values
+
+
+def test_refuses_gradients_through_what_mxnet_has_written_in_python():
+    a = mx.sym.var("a").as_np_ndarray()
+    bound = S.resize(a, (3,)).bind(mx.cpu(), {"a": np.ones(2)}, args_grad={"a": np.zeros(2)})
+    bound.forward(is_train=True)
+    with pytest.raises(mx.base.MXNetError, match="resize"):
+        bound.backward(np.ones(3))
+
+
 @pytest.mark.parametrize("hybridized", [False, True])
 def test_blocks_draw_numbers_by_arrays_and_by_symbols(hybridized):
     class Draws(mx.gluon.nn.HybridBlock):

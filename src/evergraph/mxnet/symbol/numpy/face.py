@@ -24,6 +24,11 @@ def _called(name: str) -> str:
     return name
 
 
+def _needed(op: ops.Operator, parameter: str) -> bool:
+    """Whether None says something else than the parameter's absence."""
+    return parameter not in op.parameters or op.parameters[parameter].default is not None
+
+
 def _require(name: str, values: Any) -> None:
     for value in values:
         if isinstance(value, SymbolBase) and not isinstance(value, _Symbol):
@@ -46,7 +51,7 @@ class SymbolFace(Face):
         """A symbol of an operator, or a list of them where it has several outputs."""
         op = ops.get(name)
         _require(name, inputs)
-        given = {k: v for k, v in params.items() if v is not None or op.parameters[k].default is not None}
+        given = {k: v for k, v in params.items() if v is not None or _needed(op, k)}
         if "ctx" in op.parameters:
             given.setdefault("ctx", str(current_context()))
         return _results(function(name, _called(name))(*inputs, **given))

@@ -65,6 +65,12 @@ def histogram(
 
 
 @TABLE.add
+def resize(op: Face, a: Any, new_shape: Any) -> Any:
+    """`numpy.resize`: the values over and over in another shape. No gradient passes."""
+    return op("_npi_Custom", a, op_type="resize_fallback", new_shape=new_shape)
+
+
+@TABLE.add
 def unravel_index(op: Face, indices: Any, shape: Any, order: str = "C") -> Any:
     """`numpy.unravel_index`: an array of places, one row for each axis.
 
