@@ -186,3 +186,19 @@ def test_adamw_of_symbols_takes_the_scale_as_a_number():
     )
     found = symbol.bind(mx.cpu(), dict(zip(("weight", "grad"), arrays, strict=True)), aux_states=states).forward()[0]
     assert found.asnumpy().tolist() == wanted.asnumpy().tolist()
+
+
+def test_names_attributes_and_outputs_may_stand_behind_the_parameters():
+    x, out = mx.sym.var("x"), mx.nd.zeros((2, 12))
+    assert mx.sym.flatten(x, "fl").name == "fl"
+    named = mx.sym.Activation(x, "relu", "ac", {"__mood__": "calm"}, None)
+    assert (named.name, named.attr("__mood__")) == ("ac", "calm")
+    assert mx.nd.flatten(mx.nd.ones((2, 3, 4)), out, "unused") is out
+    assert out.asnumpy().sum() == 24
+    assert mx.nd.power(base=mx.nd.array([2, 3]), exp=2).asnumpy().tolist() == [4, 9]
+    with pytest.raises(MXNetError, match="fewer arguments"):
+        mx.sym.flatten(x, "fl", None, None, 1)
+    with pytest.raises(MXNetError, match="fewer arguments"):
+        mx.nd.flatten(mx.nd.ones((2, 3, 4)), None, "fl", 1)
+    with pytest.raises(TypeError, match="multiple values"):
+        mx.sym.flatten(x, "fl", name="other")

@@ -42,6 +42,18 @@ _MODULES |= {"np": "numpy", "npx": "numpy_extension", "numpy": "numpy", "numpy_e
 
 for _name in BINARY:
     globals()[_name] = function_of_two(_name)
+_power = function_of_two("power")
+
+
+def power(base: Any, exp: Any) -> Any:
+    """The base to the power of exp, element by element; both are arrays or numbers.
+
+    >>> power(base=array([2, 3]), exp=2).asnumpy()
+    array([4., 9.], dtype=float32)
+    """
+    return _power(base, exp)
+
+
 for _home in (creation, utils):
     globals().update({n: getattr(_home, n) for n in _home.__all__})
 

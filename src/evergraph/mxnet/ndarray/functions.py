@@ -32,6 +32,8 @@ class Caller:
         self.op, self.kind = op, kind
         self.inputs = [i.name for i in op.inputs]
         self.parameters = [n for n, _ in op.arguments if n in op.parameters and n != op.count]
+        # behind the parameters a call may have `out` and a name
+        self.most = len(self.inputs) + len(self.parameters) if op.variadic is None else 1 << 30
         self.makes = "ctx" in op.parameters and op.variadic is None and all(i.optional for i in op.inputs)
         required = any(p.default is _REQUIRED for p in op.parameters.values())
         self.defaults = None if required or op.variadic or op.open_ended else op.convert({})
@@ -40,6 +42,8 @@ class Caller:
 
     def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any = None) -> Any:
         """Call the operator with a Python call's arguments, `out` and `name` taken out."""
+        if len(args) > self.most:
+            args, out = self._with_out(args, out)
         inputs, given = self.split(args, kwargs)
         ctx = read_context(given.get("ctx")) if self.makes and not inputs else None
         if ctx is not None:
@@ -48,12 +52,21 @@ class Caller:
         self.op.check_parameter_shapes(params, [x._data.shape for x in inputs])
         return invoke(self.op, inputs, params, out, ctx, self.kind)
 
+    def _with_out(self, args: tuple[Any, ...], out: Any) -> tuple[tuple[Any, ...], Any]:
+        target = args[self.most]
+        if len(args) > self.most + 2 or (target is not None and out is not None):
+            names = self.inputs + self.parameters
+            raise OperatorError(f"operator {self.op.name} takes fewer arguments", expected=names, found=len(args))
+        return args[: self.most], out if target is None else target
+
     def keeps(self, given: Mapping[str, Any]) -> bool:
         """Whether what was found out about these parameters holds for equal ones: 0.0 and -0.0 are equal too."""
         return not self.op.open_ended and all(given.get(n) != 0 for n in self._signed)
 
     def quick(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         """Whether the operator has a quick computation for this call, which need not know how it is run."""
+        if len(args) > self.most:
+            return False
         inputs, given = self.split(args, kwargs)
         found = self.op.quick
         return found is not None and found(self.convert(given), False, *[x._data for x in inputs]) is not None

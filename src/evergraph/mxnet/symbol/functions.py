@@ -62,6 +62,9 @@ def _kind(values: Sequence[Any]) -> type[Symbol]:
     return Symbol
 
 
+_REST = "name", "attr", "out"
+
+
 class _Caller:
     """Takes a Python call apart into input symbols and parameters."""
 
@@ -75,7 +78,7 @@ class _Caller:
         if self.op.variadic is not None:
             return self._variadic(args, kwargs)
         if len(args) > len(self.names):
-            raise OperatorError(f"operator {self.op.name} takes fewer arguments", expected=self.names, found=len(args))
+            args, kwargs = self._with_rest(args, kwargs)
         twice = kwargs.keys() & set(self.names[: len(args)])
         if twice:
             raise TypeError(f"{self.hint}() got multiple values for argument {min(twice)!r}")
@@ -89,6 +92,18 @@ class _Caller:
             )
         given = {k: v for k, v in given.items() if not (v is None and k in self.inputs)}
         return make(self.op.name, self.hint, **given)
+
+    def _with_rest(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """What stands behind the parameters: the name, attributes and `out`, which is not used."""
+        count = len(self.names)
+        if len(args) > count + len(_REST):
+            raise OperatorError(f"operator {self.op.name} takes fewer arguments", expected=self.names, found=len(args))
+        rest = {k: v for k, v in zip(_REST, args[count:], strict=False) if v is not None}
+        twice = rest.keys() & kwargs.keys()
+        if twice:
+            raise TypeError(f"{self.hint}() got multiple values for argument {min(twice)!r}")
+        rest.pop("out", None)
+        return args[:count], {**kwargs, **rest}
 
     def _variadic(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Symbol:
         if len(args) == 1 and isinstance(args[0], (list, tuple)):
