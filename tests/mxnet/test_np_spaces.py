@@ -1,5 +1,6 @@
 """The modules around `mx.np` have the names that MXNet 1.9.1 has."""
 
+import importlib
 import json
 from pathlib import Path
 
@@ -30,3 +31,20 @@ def test_has_every_name(space):
 @pytest.mark.parametrize("space", ["npx", "sym.npx", "sym.np"])
 def test_lists_its_names(space):
     assert set(_NAMES[space]) <= set(dir(_SPACES[space]()))
+
+
+@pytest.mark.parametrize(
+    ("name", "module"),
+    [
+        ("mxnet.numpy", "numpy"),
+        ("mxnet.numpy.random", "numpy.random"),
+        ("mxnet.numpy.linalg", "numpy.linalg"),
+        ("mxnet.numpy_extension", "numpy_extension"),
+        ("mxnet.numpy_extension.image", "numpy_extension.image"),
+        ("mxnet.ndarray.numpy", "ndarray.numpy"),
+        ("mxnet.symbol.numpy", "symbol.numpy"),
+        ("mxnet.symbol.numpy_extension.random", "symbol.numpy_extension.random"),
+    ],
+)
+def test_is_found_by_mxnets_name(name, module):
+    assert importlib.import_module(name) is importlib.import_module(f"evergraph.mxnet.{module}")
