@@ -153,3 +153,8 @@ def test_keeps_results_apart_from_their_inputs():
     for made in (x**1, x.T, np.maximum(x, 0), x.reshape(4), x.sum(axis=()), x.transpose(0, 1), np.dot(x, np.eye(2))):
         made[:] = 5
         assert x.tolist() == [[1.0, 1.0], [1.0, 1.0]]
+
+
+def test_rounds_to_decimals_with_mxnet_s_last_digits():
+    found = np.around(np.array([1 / 3, 2 / 3, 47.1285, -0.125]), 2)
+    assert repr(found) == "array([ 0.32999998,  0.66999996, 47.129997  , -0.12      ])"

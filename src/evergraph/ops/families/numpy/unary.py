@@ -75,6 +75,17 @@ def _npi_bitwise_not(x):
     return torch.bitwise_not(x)
 
 
+def _rounded(x: Any, decimals: int) -> Any:
+    """Shifted by one decimal after the other, rounded and shifted back: 0.33 comes out as 0.32999998, as in MXNet."""
+    steps = range(abs(decimals))
+    for _ in steps:
+        x = x * 10 if decimals > 0 else x / 10
+    x = torch.round(x)
+    for _ in steps:
+        x = x / 10 if decimals > 0 else x * 10
+    return x
+
+
 @operator(shape=elementwise)
 def _npi_around(x, *, decimals: int = 0):
     """The nearest number with so many decimals, halves to the even one; the gradient is 0.
@@ -84,7 +95,7 @@ def _npi_around(x, *, decimals: int = 0):
     if x.dtype == torch.bool and x.numel():
         raise OperatorError("_npi_around takes numbers, and no booleans")
     if x.is_floating_point():
-        return torch.round(x, decimals=decimals) if decimals else torch.round(x)
+        return _rounded(x, decimals)
     if decimals >= 0:
         return x.clone()
     unit = 10**-decimals
