@@ -240,6 +240,7 @@ def test_arrays_and_symbols_are_reached_by_the_names_of_blocks():
     assert mx.nd.numpy.linalg.norm(np.ones(4)).item() == 2
     assert mx.nd.np._internal.add_scalar(x, 1.0).tolist() == [0, 5]
     assert _nodes(S._internal.flip(mx.sym.var("a").as_np_ndarray(), axis=0, name="f"))[0][:2] == ("_npi_flip", "f")
+    assert mx.nd.np.resize(x, (3,)).tolist() == [-1, 4, -1]
     assert mx.symbol.numpy is mx.sym.np
     assert mx.symbol.numpy_extension is mx.sym.npx
     for space, name in ((mx.nd.np, "array"), (mx.sym.np, "array"), (mx.nd.npx, "cpu"), (mx.nd.npx, "save")):
