@@ -70,3 +70,12 @@ def test_loads_what_was_saved_without_numpys_semantics(tmp_path):
         found = net(mx.np.ones((1, 3)))
         assert type(found) is mx.np.ndarray
         assert found.asnumpy().tolist() == [[3, 3]]
+
+
+@pytest.mark.parametrize("array", [False, True])
+def test_workers_have_the_semantics_of_the_thread_that_made_them(array):
+    with mx.util.np_array(array):
+        loader = mx.gluon.data.DataLoader([1.5, 2.5, 3.5], 2, num_workers=2)
+        found = list(loader)
+    assert [type(batch) for batch in found] == [mx.np.ndarray if array else mx.nd.NDArray] * 2
+    assert found[0].asnumpy().tolist() == [1.5, 2.5]

@@ -11,7 +11,6 @@ from evergraph.mxnet import ndarray as nd
 from evergraph.mxnet._state import STATE
 from evergraph.mxnet.gluon.data.sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler
 from evergraph.mxnet.gluon.errors import BlockValueError
-from evergraph.mxnet.util import set_np
 
 __all__ = ["DataLoader", "default_batchify_fn"]
 
@@ -31,6 +30,11 @@ def default_batchify_fn(data: list[Any]) -> Any:
     values = np.asarray(data)
     found = nd.array(values, dtype=values.dtype)
     return found.as_np_ndarray() if STATE.np_array else found
+
+
+def _follow(np_shape: bool, np_array: bool) -> None:
+    """Let a worker's thread have the semantics of the thread that made the loader."""
+    STATE.np_shape, STATE.np_array = np_shape, np_array
 
 
 class DataLoader:
@@ -113,7 +117,7 @@ class DataLoader:
         if not self._num_workers:
             yield from map(self._batch, self._batch_sampler)
             return
-        with ThreadPoolExecutor(self._num_workers, initializer=set_np, initargs=self._numpy) as pool:
+        with ThreadPoolExecutor(self._num_workers, initializer=_follow, initargs=self._numpy) as pool:
             waiting: deque[Any] = deque()
             for places in self._batch_sampler:
                 waiting.append(pool.submit(self._batch, places))
