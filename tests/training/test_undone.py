@@ -1,6 +1,7 @@
 """Changes that fail in the middle: what is trained is as it was before, bit for bit, and training can go on."""
 
 import signal
+from typing import Any
 
 import numpy as np
 import pytest
@@ -201,7 +202,8 @@ class Own(mx.optimizer.Optimizer):
 class Schedule(mx.lr_scheduler.LRScheduler):
     """A program's schedule, which raises at its second call where told to."""
 
-    raises, calls = None, 0
+    raises: Any = None
+    calls = 0
 
     def __call__(self, num_update):
         self.calls += 1
@@ -484,3 +486,69 @@ def test_a_block_keeps_its_values_where_an_initializer_raises(kind):
         loss = net(mx.nd.ones((2, 5))).sum()
     loss.backward()
     assert net[2].weight.grad().shape == (3, 4)
+
+
+def row_of_modules(optimizer="sgd"):
+    first = mx.sym.FullyConnected(mx.sym.Variable("data"), num_hidden=8, name="a")
+    second = mx.sym.FullyConnected(mx.sym.Variable("data"), num_hidden=3, name="b")
+    module = mx.mod.SequentialModule()
+    module.add(mx.mod.Module(first, label_names=None))
+    module.add(mx.mod.Module(mx.sym.SoftmaxOutput(second, name="softmax")), take_labels=True, auto_wiring=True)
+    module.bind([("data", (4, 5))], [("softmax_label", (4,))])
+    module.init_params(mx.init.One())
+    module.init_optimizer(optimizer=optimizer, optimizer_params={"learning_rate": 0.1})
+    step(module)
+    return module
+
+
+def params(module):
+    return plain([dict(sorted(part.items())) for part in module.get_params()])
+
+
+def test_modules_in_a_row_take_all_parameters_or_none():
+    module = row_of_modules()
+    before, given = params(module), values(module, b_weight=mx.nd.ones((8, 3)), a_bias=mx.nd.ones((2,)))
+    for allowed in (False, True):
+        with pytest.raises(mx.MXNetError, match="nothing was changed") as caught:
+            module.set_params(given, {}, allow_missing=allowed)
+        assert [d.partition(":")[0] for d in caught.value.details] == ["argument a_bias", "argument b_weight"]
+        assert params(module) == before
+
+    class Second(mx.init.Initializer):
+        calls = 0
+
+        def _init_weight(self, name, arr):
+            arr[:] = 3
+            self.calls += 1
+            if self.calls == 2:
+                raise Boom
+
+    with pytest.raises(Boom):
+        module.init_params(Second(), force_init=True)
+    assert params(module) == before
+
+
+def test_modules_in_a_row_step_all_or_none():
+    schedule = Schedule(0.1)
+    module = row_of_modules(mx.optimizer.create("adam", rescale_grad=0.25, lr_scheduler=schedule))
+    module.forward_backward(BATCH)
+    before, schedule.raises, schedule.calls = params(module), Boom, 2
+    with pytest.raises(Boom):
+        module.update()
+    assert schedule.calls == 2
+    assert params(module) == before
+
+
+def test_what_was_bound_goes_on_where_it_cannot_be_bound_anew():
+    module = trained()
+    before = state(module)
+    for shapes in ([("data", (4, 5, 6, 7))], [("data", (4, 6))], [("dat", (4, 5))]):
+        with pytest.raises(mx.MXNetError):
+            module.bind(shapes, [("softmax_label", (3, 2))], force_rebind=True)
+        assert module.binded
+        assert module.data_shapes[0].shape == (4, 5)
+        assert state(module) == before
+    step(module)
+    step(other := trained())
+    assert state(module)["params"] != before["params"]
+    assert state(module)["params"] == state(other)["params"]

@@ -30,11 +30,21 @@ from evergraph.mxnet.resume.parts import settings
 from evergraph.mxnet.undo import foreign, whole
 from evergraph.stores import commit, open_source
 
-__all__ = ["Module"]
+__all__ = ["Module", "refuse_parameters"]
 
 
 class _MissingError(UsageError, RuntimeError):
     """Parameters that are not given, or of other shapes."""
+
+
+def refuse_parameters(wrong: Sequence[str]) -> None:
+    """Raise where parameters do not fit."""
+    collect(
+        _MissingError,
+        "parameters do not fit the network; nothing was changed",
+        wrong,
+        fix="allow_missing=True initializes what is missing, allow_extra=True passes over what is too many",
+    )
 
 
 class Module(BaseModule):
@@ -307,6 +317,15 @@ class Module(BaseModule):
                     initializer(InitDesc(name, attributes.get(name)), array)
 
     def _check(self, arg_params: Any, aux_params: Any, allow_missing: bool, allow_extra: bool) -> None:
+        wrong, passed_over = self._misfits(arg_params, aux_params, allow_missing, allow_extra)
+        refuse_parameters(wrong)
+        if passed_over:
+            self.logger.info("passed over parameters of layers that are left off: %s", ", ".join(passed_over))
+
+    def _misfits(
+        self, arg_params: Any, aux_params: Any, allow_missing: bool, allow_extra: bool
+    ) -> tuple[list[str], list[str]]:
+        """What is wrong with parameters that are given, and those of layers that are left off."""
         wrong, passed_over = [], []
         known, left_off = self._inputs(), self._symbol._left_off
         for what, mine, given in (
@@ -327,14 +346,7 @@ class Module(BaseModule):
                     wrong += [] if allow_extra or name in known else [f"{what} {printable(name)}: unknown"]
                 elif (found := misfit(value, mine[name])) is not None:
                     wrong.append(f"{what} {printable(name)}: {found}")
-        collect(
-            _MissingError,
-            "parameters do not fit the network; nothing was changed",
-            wrong,
-            fix="allow_missing=True initializes what is missing, allow_extra=True passes over what is too many",
-        )
-        if passed_over:
-            self.logger.info("passed over parameters of layers that are left off: %s", ", ".join(passed_over))
+        return wrong, passed_over
 
     def _inputs(self) -> set[str]:
         return {*self._data_names, *self._label_names, *self._state_names}
@@ -397,11 +409,26 @@ class Module(BaseModule):
         Raises:
             ValueError: names that are not the module's.
         """
-        if force_rebind:
-            self._reset_bind()
-        if self.binded:
+        if self.binded and not force_rebind:
             self.logger.warning("Already bound, ignoring bind()")
             return
+        before = dict(vars(self))
+        self._reset_bind()
+        try:
+            self._bind(data_shapes, label_shapes, for_training, inputs_need_grad, shared_module, grad_req)
+        except BaseException:
+            vars(self).update(before)  # what was bound goes on
+            raise
+
+    def _bind(
+        self,
+        data_shapes: Any,
+        label_shapes: Any,
+        for_training: bool,
+        inputs_need_grad: bool,
+        shared_module: Any,
+        grad_req: Any,
+    ) -> None:
         if inputs_need_grad and not for_training:
             raise ModuleStateError("inputs_need_grad needs for_training")
         self.for_training, self.inputs_need_grad, self._grad_req = for_training, inputs_need_grad, grad_req

@@ -1,14 +1,25 @@
 """Modules in a row: the outputs of each are the data of the next."""
 
+import contextlib
 import copy
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from evergraph.errors import collect, printable
 from evergraph.mxnet.initializer import Uniform
 from evergraph.mxnet.module.base_module import BaseModule, ModuleStateError
+from evergraph.mxnet.module.module import refuse_parameters
+from evergraph.mxnet.undo import foreign, whole
 
 __all__ = ["SequentialModule"]
+
+
+def _values(parts: Sequence[Any]) -> list[Any]:
+    """All arrays of parameters and auxiliary states."""
+    groups = [part._exec_group for part in parts]
+    masters = [[part._arg_params, part._aux_params] for part in parts]
+    return [masters, [[group.param_arrays, group.aux_arrays] for group in groups]]
 
 
 class SequentialModule(BaseModule):
@@ -45,6 +56,14 @@ class SequentialModule(BaseModule):
     def trained_parts(self) -> list[Any]:
         """The modules that hold what is trained."""
         return [part for each in self._modules for part in each.trained_parts()]
+
+    def _known_parts(self) -> list[Any]:
+        """Those of `trained_parts` that modules of a program's own do not hide."""
+        found: list[Any] = []
+        for each in self._modules:
+            with contextlib.suppress(ModuleStateError):
+                found += each.trained_parts()
+        return found
 
     @property
     def data_names(self) -> Any:
@@ -107,9 +126,13 @@ class SequentialModule(BaseModule):
         if self.params_initialized and not force_init:
             return
         self._require("binded")
-        for each in self._modules:
-            # the parameters of the other modules are here too
-            each.init_params(initializer, arg_params, aux_params, allow_missing, force_init, True)
+        parts = self._known_parts()
+        found = (part._misfits(arg_params, aux_params, allow_missing, True)[0] for part in parts)
+        refuse_parameters([line for wrong in found for line in wrong])
+        with whole(_values(parts)) if self.params_initialized else contextlib.nullcontext():
+            for each in self._modules:
+                # the parameters of the other modules are here too
+                each.init_params(initializer, arg_params, aux_params, allow_missing, force_init, True)
         first: dict[str, int] = {}
         twice = []
         for i, each in enumerate(self._modules):
@@ -194,8 +217,13 @@ class SequentialModule(BaseModule):
     def update(self) -> None:
         """Change parameters of all by their gradients."""
         self._require("binded", "params_initialized", "optimizer_initialized")
-        for each in self._modules:
-            each.update()
+        parts = self._known_parts()
+        kept = [x for part in parts for x in (part._optimizer, part._updater, part._kvstore)]
+        own = foreign(*(x for part in parts for x in (part._optimizer, getattr(part._optimizer, "lr_scheduler", None))))
+        # each takes its own step back where it raises, and those before it theirs
+        with whole(kept, _values(parts)) if own else contextlib.nullcontext():
+            for each in self._modules:
+                each.update()
 
     def get_outputs(self, merge_multi_context: bool = True) -> list[Any]:
         """The outputs of the last module."""
