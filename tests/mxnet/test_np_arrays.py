@@ -158,3 +158,11 @@ def test_keeps_results_apart_from_their_inputs():
 def test_rounds_to_decimals_with_mxnet_s_last_digits():
     found = np.around(np.array([1 / 3, 2 / 3, 47.1285, -0.125]), 2)
     assert repr(found) == "array([ 0.32999998,  0.66999996, 47.129997  , -0.12      ])"
+
+
+def test_makes_windows_with_mxnet_s_last_digits():
+    assert repr(np.hanning(4)) == "array([0.        , 0.75      , 0.74999994, 0.        ])"
+    assert repr(np.hamming(4)) == "array([0.08000001, 0.77000004, 0.77      , 0.08000001])"
+    assert np.hanning(4, dtype="float64").tolist() == pytest.approx(
+        [0, 0.7500000252367824, 0.7499999495264327, 0], abs=1e-13
+    )

@@ -201,14 +201,19 @@ def _npi_diag_indices_from(data):
 _PI = 3.1415927410125732
 
 
-def _window(name: str, function: Callable[[Any], Any], doc: str) -> Operator:
+def _window(name: str, function: Callable[[Any, Any], Any], doc: str) -> Operator:
+    """Register a window, which is a function of the cosines of angles and of their doubles."""
+
     def body(*, M: int | None = None, ctx: str = "", dtype: Number = "float32") -> Any:
         if M is None:
             raise OperatorError(f"{name} needs its length M")
         if M == 1:
             return torch.ones(1, dtype=torch_dtype(dtype))
-        angle = torch.arange(max(M, 0), dtype=torch.float64) * (2 * _PI / max(M - 1, 1))
-        return function(angle).to(torch_dtype(dtype))
+        # MXNet takes angles in float32, and computes with their cosines in the type of the window
+        angle = torch.arange(max(M, 0), dtype=torch.float32) * (2 * _PI) / max(M - 1, 1)
+        kind, angle = torch_dtype(dtype), angle.to(torch.float64)
+        work = torch.float32 if kind == torch.float32 else torch.float64
+        return function(torch.cos(angle).to(work), torch.cos(2 * angle).to(work)).to(kind)
 
     body.__doc__, body.__name__ = doc, name
     return register(
@@ -222,10 +227,10 @@ def _window(name: str, function: Callable[[Any], Any], doc: str) -> Operator:
     )
 
 
-_window("_npi_hanning", lambda angle: 0.5 - 0.5 * torch.cos(angle), "The Hann window of M points.")
-_window("_npi_hamming", lambda angle: 0.54 - 0.46 * torch.cos(angle), "The Hamming window of M points.")
+_window("_npi_hanning", lambda cosine, _: 0.5 - 0.5 * cosine, "The Hann window of M points.")
+_window("_npi_hamming", lambda cosine, _: 0.54 - 0.46 * cosine, "The Hamming window of M points.")
 _window(
     "_npi_blackman",
-    lambda angle: 0.42 - 0.5 * torch.cos(angle) + 0.08 * torch.cos(2 * angle),
+    lambda cosine, double: 0.42 - 0.5 * cosine + 0.08 * double,
     "The Blackman window of M points.",
 )
