@@ -8,7 +8,7 @@ import torch
 import evergraph.mxnet as mx
 from evergraph.engine.memory import keep_freed_memory
 
-BLOCKS, BLOCK = 64, 1 << 20
+BLOCKS, BLOCK = 32, 1 << 20
 
 
 def faults() -> int:
