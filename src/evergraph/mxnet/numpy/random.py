@@ -15,7 +15,7 @@ from evergraph.mxnet.numpy.functions.random import TABLE
 from evergraph.mxnet.numpy.multiarray import FACE, ndarray
 from evergraph.mxnet.random import seed
 
-__all__ = ["multinomial", "normal", "rand", "randn", "seed", "uniform"]
+__all__ = ["choice", "multinomial", "normal", "rand", "randn", "seed", "uniform"]
 
 _FUNCTIONS = bound(TABLE, FACE, "mxnet.numpy.random")
 globals().update(_FUNCTIONS)
@@ -60,6 +60,26 @@ def normal(
     if out is None and type(loc) in _NUMBERS and type(scale) in _NUMBERS:
         return _NORMAL(loc=loc, scale=scale, **_asked(size, dtype, ctx))
     return _FUNCTIONS["normal"](loc, scale, size, dtype, ctx, out)
+
+
+def choice(a: Any, size: Any = None, replace: bool = True, p: Any = None, ctx: Any = None, out: Any = None) -> ndarray:
+    """Entries of an array along its first axis, or whole numbers before a.
+
+    Args:
+        a: the array, or how many numbers there are.
+        size: the result's shape.
+        replace: whether an entry may come twice.
+        p: the entries' probabilities, an array; all are as likely where it is not given.
+        ctx: the device, where `a` is a number.
+        out: the array that takes the result.
+
+    Raises:
+        AssertionError: the probabilities are no array of mx.np.
+        MXNetError: without replacement more are wanted than there are.
+    """
+    if type(a) is int and a > 0 and replace is True and p is None and out is None:
+        return _FUNCTIONS["randint"](0, a, size, None, ctx)
+    return _FUNCTIONS["choice"](a, size, replace, p, ctx, out)
 
 
 def rand(*size: int, **kwargs: Any) -> ndarray:
