@@ -109,3 +109,24 @@ def test_goes_on_with_an_executor_of_other_shapes():
     run.set_monitor_callback(lambda name, _: seen.append(name))
     run.reshape(x=(2, 3)).forward()
     assert seen == run._symbol.list_outputs()  # as MXNet 1.9.1, whose Module trains and scores in turn this way
+
+
+def test_hooks_of_blocks_are_shown_the_operators_own_outputs_while_a_gradient_is_recorded():
+    nn = mx.gluon.nn
+    net = nn.HybridSequential(prefix="n_")
+    with net.name_scope():
+        net.add(nn.BatchNorm(in_channels=3), nn.Activation("relu"), nn.Dense(2, in_units=3))
+    net.initialize()
+    net.hybridize()
+    names = []
+    net.register_op_hook(lambda name, operator, array: names.append(name.decode()), True)
+    net(mx.nd.ones((1, 3)))
+    # recorded from MXNet 1.9.1
+    wanted = ["batchnorm0_fwd_" + n for n in ("data", "gamma", "beta", "moving_mean", "moving_var", "output")]
+    wanted += ["relu0_fwd_input0", "relu0_fwd_output"]
+    wanted += ["dense0_fwd_" + n for n in ("data", "weight", "bias", "output")]
+    assert names == ["n_" + name for name in wanted]
+    names.clear()
+    with mx.autograd.record():
+        net(mx.nd.ones((1, 3)))
+    assert names[6:8] == ["n_batchnorm0_fwd_mean", "n_batchnorm0_fwd_var"]

@@ -69,6 +69,7 @@ class Plan:
         callback: Callable[[str, Any], None],
         inputs: bool = False,
         gradients: bool = False,
+        own: bool = True,
     ) -> list[Any]:
         """As a call, with `callback(name, value)` for every output of every node, in MXNet's spelling of names.
 
@@ -79,6 +80,7 @@ class Plan:
             inputs: also the variables, and "<node>_<input>" of every node, before its outputs.
             gradients: also, while a gradient of this run is computed, "<node>_backward_output<i>": what the node alone
                 gives its input i; without the number where it has one, "<node>_backward_<input>" for some operators.
+            own: also the outputs that only the operator itself uses.
         """
         names = dict(zip(self.program.inputs, (*self.arguments, *self.auxiliary), strict=True))
 
@@ -96,7 +98,7 @@ class Plan:
                 callback(f"{step.name}_{label}", tensor)
 
         before = functools.partial(_with_gradients, callback) if gradients and torch.is_grad_enabled() else None
-        compute = functools.partial(_computed, self.run)
+        compute = functools.partial(_computed, self.run) if own else None
         return self.routine.observe([*arguments, *auxiliary], see, before, compute)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Plan":

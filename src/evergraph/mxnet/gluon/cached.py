@@ -72,7 +72,7 @@ class CachedOp:
                 found = plan(values[:count], states)
             else:
                 self._ctx = ctx
-                found = plan.observe(values[:count], states, self._hook, self._hook_all)
+                found = plan.observe(values[:count], states, self._hook, self._hook_all, own=recording)
         if tracked:
             found = [linked(r, values) for r in found]
         results = [own(r, values) for r in found]
