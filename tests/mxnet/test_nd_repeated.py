@@ -6,6 +6,7 @@ import torch
 
 from evergraph.errors import OperatorError, ShapeError
 from evergraph.mxnet import autograd, nd, random
+from evergraph.mxnet import np as mxnp
 from evergraph.mxnet.base import InputTypeError
 
 NAN = float("nan")
@@ -487,3 +488,48 @@ def test_cuts_a_number_to_the_integers_of_an_array(dtype, array, number, expecte
         found = [x == number, x > number, x + number, nd.maximum(x, number)]
         assert [f.asnumpy().tolist() for f in found] == expected
         assert {f.dtype for f in found} == {np.dtype(dtype).type}
+
+
+def test_reads_lists_anew_whatever_became_of_the_last_one():
+    x, axes = nd.arange(6).reshape((1, 2, 3)), [0, 1, 2]
+    for order, shape in (
+        ([0, 1, 2], (1, 2, 3)),
+        ([2, 1, 0], (3, 2, 1)),
+        ([1, 0, 2], (2, 1, 3)),
+        ([0, 1, 2], (1, 2, 3)),
+    ):
+        axes[:] = order
+        for _ in range(3):
+            assert nd.transpose(x, axes=axes).shape == shape
+            assert nd.transpose(x, axes).shape == shape
+            assert nd.transpose(x, axes=tuple(axes)).shape == shape
+        np.testing.assert_array_equal(nd.transpose(x, axes=axes).asnumpy(), x.asnumpy().transpose(order))
+    for _ in range(3):
+        assert nd.sum(x, axis=[1, 2]).asnumpy().tolist() == [15]
+        assert nd.sum(x, axis=(1, 2), keepdims=True).shape == (1, 1, 1)
+        assert nd.FullyConnected(x[0], nd.ones((2, 3)), None, num_hidden=2, no_bias=True).shape == (2, 2)
+        with pytest.raises(OperatorError):
+            nd.transpose(x, axes=[0, 1])
+        with pytest.raises(OperatorError):
+            nd.transpose(x, axes=[[0, 1, 2]])
+        with pytest.raises(OperatorError):
+            nd.sum(x, axis=["one"])
+
+
+def test_records_calls_with_lists():
+    x = nd.array([[1, 2], [3, 4]])
+    x.attach_grad()
+    for _ in range(3):
+        with autograd.record():
+            y = nd.square(x).sum(axis=[0, 1])
+        y.backward()
+        assert y.asnumpy().tolist() == [30]
+        assert x.grad.asnumpy().tolist() == [[2, 4], [6, 8]]
+
+
+def test_keeps_an_arrays_class_under_a_shape_that_was_taken_before():
+    x = mxnp.ones((2, 3))
+    for _ in range(2):
+        assert type(nd.ones((2, 3)).reshape((3, 2))) is nd.NDArray
+        assert type(x.reshape_view((3, 2))) is mxnp.ndarray
+        assert type(x.reshape_view(3, 2)) is mxnp.ndarray

@@ -18,7 +18,7 @@ from typing import Any
 __all__ = ["writable", "written_out"]
 
 _OWN = (
-    *("_plans", "_general", "_first", "_finished", "_unshared", "_unseen"),
+    *("_plans", "_find", "_general", "_first", "_finished", "_unshared", "_unseen"),
     *("_left", "_state", "_enabled", "_dense", "_new", "_tensor"),
 )
 _FIXED = """
@@ -34,8 +34,8 @@ try:
     {held}, _options, _more, _function, _fresh, _visible = {last}
     if ({differs}
         or (kwargs if _options is None else kwargs != _options) or (args if _more is None else args != _more)):
-        _function, _fresh, _visible = _plans[{now}, args, *kwargs.items()]
-        {last} = {now}, kwargs or None, args or None, _function, _fresh, _visible
+        (_function, _fresh, _visible), _more, _options = _find(_plans, ({now}), args, kwargs)
+        {last} = {now}, _options or None, _more or None, _function, _fresh, _visible
     _found = _function({values})
 except _left:
     return _first(({given},), args, kwargs, out, ({now}, args, *kwargs.items()))

@@ -322,7 +322,7 @@ class NDArray(Array):
         sizes = shape[0] if len(shape) == 1 else shape
         if sizes.__class__ is tuple and not kwargs and sizes in _PLAIN_SHAPES and not STATE.recording:
             try:
-                return NDArray(self._data.view(sizes), self._ctx)
+                return type(self)(self._data.view(sizes), self._ctx)
             except RuntimeError:
                 pass  # said below
         if sizes.__class__ is tuple and not kwargs:

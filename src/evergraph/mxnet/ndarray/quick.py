@@ -185,12 +185,19 @@ def planned_fixed(caller: "Caller") -> Callable[..., Any]:
     def first(arrays: Any, args: Any, kwargs: Any, out: Any, key: Any) -> Any:
         """The long way; what it does not refuse is kept."""
         result = caller((*arrays, *args), kwargs, out)
+        if _LISTS.intersection(map(type, (*args, *kwargs.values()))):
+            given, options = args, kwargs
+            args, kwargs = _with(tuple, args, kwargs)
+            if not _alike(caller, (*arrays, *given), options, (*arrays, *args), kwargs):
+                return result
+            key = (*key[: -1 - len(kwargs)], args, *kwargs.items())
         _keep(plans, key, caller, (*arrays, *args), kwargs, len(arrays), out is arrays[0])
         return result
 
     make = written_out(names, len(names) > 1 and caller.op.inputs[-1].optional, caller.op.wants_run)
     return make(
         plans,
+        _find,
         planned_many(caller),
         first,
         partial(_finished, caller.op, dense),
@@ -203,6 +210,34 @@ def planned_fixed(caller: "Caller") -> Callable[..., Any]:
         dense.__new__,
         torch.Tensor,
     )
+
+
+# no table can be asked for a list: a call with lists has the plan of the call with tuples
+_LISTS = frozenset((list,))
+
+
+def _with(kind: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Arguments with a sequence of this type for each list."""
+    return tuple(kind(v) if v.__class__ is list else v for v in args), {
+        k: kind(v) if v.__class__ is list else v for k, v in kwargs.items()
+    }
+
+
+def _find(plans: dict[Any, Plan], now: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """The plan for a call, and the call's arguments to compare the next one's with: the caller may change a list."""
+    try:
+        return plans[(*now, args, *kwargs.items())], args, kwargs
+    except TypeError:
+        more, options = _with(tuple, args, kwargs)
+        return plans[(*now, more, *options.items())], *_with(list, args, kwargs)
+
+
+def _alike(caller: "Caller", *calls: Any) -> bool:
+    """Whether two calls, each by position and by name, have the same parameters."""
+    one, other = (
+        caller.convert(caller.split(args, kwargs)[1]) for args, kwargs in zip(calls[::2], calls[1::2], strict=True)
+    )
+    return one == other
 
 
 def planned_many(caller: "Caller") -> Callable[..., Any]:
