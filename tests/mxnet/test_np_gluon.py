@@ -79,3 +79,19 @@ def test_workers_have_the_semantics_of_the_thread_that_made_them(array):
         found = list(loader)
     assert [type(batch) for batch in found] == [mx.np.ndarray if array else mx.nd.NDArray] * 2
     assert found[0].asnumpy().tolist() == [1.5, 2.5]
+
+
+def test_initializes_with_words_and_loops_over_arrays(caplog):
+    mx.npx.set_np()
+    caplog.set_level("INFO")
+    net = mx.gluon.nn.Dense(1, in_units=4)
+    net.initialize(mx.init.One(), verbose=True)
+    assert "1.0" in caplog.text
+    outputs, state = mx.nd.contrib.while_loop(
+        lambda i: i < 3, lambda i: (i * 2, i + 1), [mx.np.array([0.0])], max_iterations=4
+    )
+    values = (outputs[0] if isinstance(outputs, list) else outputs).asnumpy()
+    assert values[:3].ravel().tolist() == [0, 2, 4]
+    assert (type(state[0]), state[0].item()) == (mx.np.ndarray, 3)
+    found = mx.nd.contrib.cond(mx.np.array([1.0]), lambda: mx.np.ones(2), lambda: mx.np.zeros(2))
+    assert found.asnumpy().tolist() == [1, 1]

@@ -110,7 +110,7 @@ class Initializer:
             print_func: what is said of an array; the root of its mean square where not given.
         """
         self._verbose = verbose
-        self._print_func = print_func or (lambda x: str((nd.norm(x) / math.sqrt(x.size)).asscalar()))
+        self._print_func = print_func or (lambda x: str((nd.norm(x.as_nd_ndarray()) / math.sqrt(x.size)).asscalar()))
         return self
 
     def _verbose_print(self, desc: str, init: str, arr: Any) -> None:

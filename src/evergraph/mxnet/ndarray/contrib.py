@@ -103,7 +103,7 @@ def foreach(body: Callable[[Any, Any], tuple[Any, Any]], data: Any, init_states:
 
 def _scalar(value: Any, kind: type, name: str) -> Any:
     try:
-        return kind(value.asscalar() if isinstance(value, NDArray) else value)
+        return kind(value.item() if isinstance(value, NDArray) else value)
     except (TypeError, ValueError) as error:
         raise ValueError(f"Cannot convert {name} to python {kind.__name__}") from error
 

@@ -71,7 +71,7 @@ class LARS(SGD):
 
     def _l2norm(self, v: Any, rescale: bool = False) -> float:
         v = v.astype("float32")
-        return float(nd.norm(v * self.rescale_grad if rescale else v).asscalar())
+        return float(nd.norm(v * self.rescale_grad if rescale else v).item())
 
 
 @register
@@ -141,7 +141,7 @@ class LBSGD(Optimizer):
         return 1.0 + (most - 1) * done.get(self.warmup_strategy, 0.0)
 
     def _get_lars(self, weight: Any, g: Any, wd: float) -> float:
-        size, slope = (float(nd.sum(nd.square(v)).asscalar()) for v in (weight, g))
+        size, slope = (float(nd.sum(nd.square(v)).item()) for v in (weight, g))
         return min(max(math.sqrt(size / (slope + wd * size + 1e-18)), 0.01), 100)
 
     def update(self, index: Any, weight: Any, grad: Any, state: Any) -> None:
