@@ -552,3 +552,34 @@ def test_what_was_bound_goes_on_where_it_cannot_be_bound_anew():
     step(other := trained())
     assert state(module)["params"] != before["params"]
     assert state(module)["params"] == state(other)["params"]
+
+
+@pytest.mark.parametrize("devices", [None, TWO], ids=["one device", "two"])
+def test_an_optimizer_whose_states_cannot_be_read_is_not_made(tmp_path, devices):
+    prefix = str(tmp_path / "net")
+    trained(devices=devices).save_checkpoint(prefix, 1, save_optimizer_states=True)
+    good = (tmp_path / "net-0001.states").read_bytes()
+    (tmp_path / "net-0001.states").write_bytes(good[:-20])
+    module, store = mx.mod.Module.load(prefix, 1, True, context=devices or mx.cpu()), mx.kv.create("local")
+    module.bind([("data", (4, 5))], [("softmax_label", (4,))])
+    for _ in range(2):
+        with pytest.raises(mx.MXNetError, match=r"net-0001\.states"):
+            module.init_optimizer(store, "sgd", {"momentum": 0.9})
+        assert not module.optimizer_initialized
+    (tmp_path / "net-0001.states").write_bytes(good)
+    module.init_optimizer(store, "sgd", {"momentum": 0.9})
+    step(module)
+    whole = trained(devices=devices)
+    step(whole)
+    # each device had statistics of its own, which a checkpoint joins
+    assert params(module)[0] == params(whole)[0]
+
+
+@pytest.mark.parametrize("wrong", [{"optimizer": "nope"}, {"optimizer_params": {"zz": 1}}, {"kvstore": "nope"}])
+def test_the_optimizer_before_goes_on_where_another_cannot_be_made(wrong):
+    module, other = trained(), trained()
+    with pytest.raises(mx.MXNetError):
+        module.init_optimizer(force_init=True, **wrong)
+    step(module)
+    step(other)
+    assert state(module)["params"] == state(other)["params"]

@@ -501,6 +501,9 @@ class Module(BaseModule):
             optimizer: an optimizer or its name.
             optimizer_params: its settings; `rescale_grad` is 1 / batch size where not given.
             force_init: whether it is made anew.
+
+        Raises:
+            MXNetError: settings, a store or states that do not serve; what was there before goes on.
         """
         self._require("binded", "params_initialized")
         if self.optimizer_initialized and not force_init:
@@ -508,6 +511,19 @@ class Module(BaseModule):
             return
         if self._params_dirty:
             self._sync_params_from_devices()
+        before, held = dict(vars(self)), None
+        if isinstance(kvstore, kvs.KVStore):
+            held = {**vars(kvstore), "_values": dict(kvstore._values)}
+        try:
+            self._init_optimizer(kvstore, optimizer, optimizer_params)
+        except BaseException:
+            # states that cannot be read, or a store that fails: the next call begins anew
+            vars(self).update(before)
+            if held is not None:
+                vars(kvstore).update(held)
+            raise
+
+    def _init_optimizer(self, kvstore: Any, optimizer: Any, optimizer_params: Any) -> None:
         group, devices = self._exec_group, len(self._context)
         store, on_store = kvs.for_devices(kvstore, devices, self._arg_params)
         batch_size = group.batch_size
