@@ -119,6 +119,7 @@ CALLS = {
     "nd.reshape": (lambda: nd.reshape(x, shape=(6, 4)), lambda: torch.reshape(t, (6, 4)).clone()),
     "flatten": (lambda: nd.flatten(image), lambda: torch.flatten(t_image, 1).clone()),
     "transpose": (lambda: nd.transpose(x, axes=(1, 0)), lambda: torch.permute(t, (1, 0)).contiguous()),
+    "transpose by a list": (lambda: nd.transpose(x, axes=[1, 0]), lambda: torch.permute(t, [1, 0]).contiguous()),
     "x.T": (lambda: x.T, lambda: t.T.contiguous()),
     "swapaxes": (lambda: nd.swapaxes(x, 0, 1), lambda: torch.transpose(t, 0, 1).contiguous()),
     "expand_dims": (lambda: nd.expand_dims(x, axis=1), lambda: torch.unsqueeze(t, 1).clone()),
@@ -229,7 +230,7 @@ def networks():
 
 
 _FAMILIAR = """
-x + y|x * 2|x[1:3]|relu|exp|square|clip|sum()|sum(axis=1)|mean(axis=1)|max(axis=1)|softmax|dot
+x + y|x * 2|x > 0|x[1:3]|relu|exp|square|clip|sum()|sum(axis=1)|mean(axis=1)|max(axis=1)|softmax|dot
 FullyConnected|Convolution|Pooling|nd.reshape|transpose|expand_dims|slice_axis|broadcast_add|concat|take|pick|where
 """.strip().replace("\n", "|")
 RECORDED = tuple(_FAMILIAR.split("|"))

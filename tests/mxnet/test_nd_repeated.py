@@ -533,3 +533,12 @@ def test_keeps_an_arrays_class_under_a_shape_that_was_taken_before():
         assert type(nd.ones((2, 3)).reshape((3, 2))) is nd.NDArray
         assert type(x.reshape_view((3, 2))) is mxnp.ndarray
         assert type(x.reshape_view(3, 2)) is mxnp.ndarray
+
+
+def test_makes_arrays_of_sizes_in_a_list():
+    for sizes in ([2, 3], [3], [2, 3]):
+        for _ in range(3):
+            assert nd.random.uniform(shape=sizes).shape == tuple(sizes)
+            assert nd.random.normal(2, 3, shape=sizes, dtype="float64").dtype is np.float64
+        sizes.append(1)
+        assert nd.random.uniform(shape=sizes).shape == tuple(sizes)

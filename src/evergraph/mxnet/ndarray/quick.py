@@ -152,8 +152,8 @@ def planned_none(caller: "Caller") -> Callable[..., Any]:
         try:
             trained, before, numbered, options, more, plan = last
             if trained is not training or before != device or numbered != number or options != kwargs or more != args:
-                plan = plans[training, device, number, args, *kwargs.items()]
-                last = training, device, number, kwargs, args, plan
+                plan, more, options = _find(plans, (training, device, number), args, kwargs)
+                last = training, device, number, options, more, plan
             value = plan()
         except _LEFT_TO_THE_LONG_WAY:
             pass
@@ -161,10 +161,12 @@ def planned_none(caller: "Caller") -> Callable[..., Any]:
             array = new(dense)
             array._value, array._ctx = value, ctx
             return array
-        result, key = caller(args, kwargs), (training, device, number, args, *kwargs.items())
+        result = caller(args, kwargs)
+        args, kwargs = _with(tuple, args, kwargs)
+        key = (training, device, number, args, *kwargs.items())
         try:
             hash(key)
-        except TypeError:  # a list among the values
+        except TypeError:  # a list in a list
             return result
         plan = _planned_without(caller, args, kwargs, ctx) if result.__class__ is dense else None
         if plan is not None:
@@ -223,7 +225,7 @@ def _with(kind: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tup
     }
 
 
-def _find(plans: dict[Any, Plan], now: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def _find(plans: dict[Any, Any], now: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The plan for a call, and the call's arguments to compare the next one's with: the caller may change a list."""
     try:
         return plans[(*now, args, *kwargs.items())], args, kwargs
