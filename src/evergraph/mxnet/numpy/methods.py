@@ -7,9 +7,9 @@ from evergraph.mxnet.numpy.face import Face
 from evergraph.mxnet.numpy.functions import choosing, editing, products, reductions
 from evergraph.mxnet.numpy.functions import shape as shapes
 
-__all__ = ["NumpyMethods", "install"]
+__all__ = ["ARITHMETIC", "COMPARISONS", "NumpyMethods", "install"]
 
-_OPERATORS = {
+ARITHMETIC = {
     "add": "add",
     "sub": "subtract",
     "mul": "multiply",
@@ -17,11 +17,11 @@ _OPERATORS = {
     "mod": "mod",
     "pow": "power",
     "matmul": "matmul",
-    "and": "bitwise_and",
-    "or": "bitwise_or",
-    "xor": "bitwise_xor",
 }
-_COMPARISONS = {
+"""Python's operator -> function."""
+
+_OPERATORS = {**ARITHMETIC, "and": "bitwise_and", "or": "bitwise_or", "xor": "bitwise_xor"}
+COMPARISONS = {
     "eq": "equal",
     "ne": "not_equal",
     "gt": "greater",
@@ -196,7 +196,7 @@ def install(kind: Any, functions: Mapping[str, Callable[..., Any]], in_place: An
         in_place: makes the method of an augmented assignment from a function's name and the function.
         reflected: makes the method for a left operand of another class from the same.
     """
-    for name, called in {**_OPERATORS, **_COMPARISONS}.items():
+    for name, called in {**_OPERATORS, **COMPARISONS}.items():
         setattr(kind, f"__{name}__", functions[called])
     for name, called in _OPERATORS.items():
         setattr(kind, f"__r{name}__", reflected(called, functions[called]))

@@ -78,33 +78,6 @@ def meshgrid(op: Face, *xi: Any, **kwargs: Any) -> list[Any]:
 
 
 @TABLE.add
-def histogram(
-    op: Face,
-    a: Any,
-    bins: Any = 10,
-    range: Any = None,
-    normed: bool | None = None,
-    weights: Any = None,
-    density: bool | None = None,
-) -> Any:
-    """`numpy.histogram`: the counts, and the edges of the bins.
-
-    Raises:
-        NotImplementedError: `normed`, `weights` or `density`; a number of bins without a range; bins that are neither
-            a number nor an array.
-    """
-    if normed or weights is not None or density:
-        raise NotImplementedError("histogram counts: leave normed, weights and density out")
-    if isinstance(bins, integer_types):
-        if range is None:
-            raise NotImplementedError("histogram takes the range of the bins beside their number")
-        return list(op("_npi_histogram", a, bin_cnt=int(bins), range=tuple(range)))
-    if op.holds(bins):
-        return list(op("_npi_histogram", a, bins))
-    raise NotImplementedError("histogram takes a number of bins and their range, or an array of edges")
-
-
-@TABLE.add
 def empty_like(
     op: Face, prototype: Any, dtype: Any = None, order: str = "C", subok: bool = False, shape: Any = None
 ) -> Any:

@@ -1,8 +1,8 @@
-"""Sums, means, extremes and quantiles over axes."""
+"""Sums, means, extremes, quantiles and histograms."""
 
 from typing import Any
 
-from evergraph.mxnet.base import numeric_types
+from evergraph.mxnet.base import integer_types, numeric_types
 from evergraph.mxnet.numpy.face import Face, Table
 
 __all__ = ["TABLE"]
@@ -136,3 +136,30 @@ def quantile(
         NotImplementedError: the input may be overwritten.
     """
     return percentile(op, a, q * 100, axis, out, overwrite_input, interpolation, keepdims)
+
+
+@TABLE.add
+def histogram(
+    op: Face,
+    a: Any,
+    bins: Any = 10,
+    range: Any = None,
+    normed: bool | None = None,
+    weights: Any = None,
+    density: bool | None = None,
+) -> Any:
+    """`numpy.histogram`: the counts, and the edges of the bins.
+
+    Raises:
+        NotImplementedError: `normed`, `weights` or `density`; a number of bins without a range; bins that are neither
+            a number nor an array.
+    """
+    if normed or weights is not None or density:
+        raise NotImplementedError("histogram counts: leave normed, weights and density out")
+    if isinstance(bins, integer_types):
+        if range is None:
+            raise NotImplementedError("histogram takes the range of the bins beside their number")
+        return op("_npi_histogram", a, bin_cnt=int(bins), range=tuple(range))
+    if op.holds(bins):
+        return op("_npi_histogram", a, bins)
+    raise NotImplementedError("histogram takes a number of bins and their range, or an array of edges")

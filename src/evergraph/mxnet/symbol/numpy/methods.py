@@ -4,28 +4,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from evergraph.mxnet.ndarray.fluent import FLUENT
+from evergraph.mxnet.numpy.methods import ARITHMETIC, COMPARISONS
 from evergraph.mxnet.symbol.numpy.face import FACE
 from evergraph.mxnet.symbol.symbol import Symbol
 
 __all__ = ["install"]
 
-_OPERATORS = {
-    "add": "add",
-    "sub": "subtract",
-    "mul": "multiply",
-    "truediv": "true_divide",
-    "mod": "mod",
-    "pow": "power",
-    "matmul": "matmul",
-}
-_COMPARISONS = {
-    "eq": "equal",
-    "ne": "not_equal",
-    "gt": "greater",
-    "ge": "greater_equal",
-    "lt": "less",
-    "le": "less_equal",
-}
 _METHODS = (
     *("argmax", "argmin", "argsort", "clip", "cumsum", "dot", "max", "mean", "min", "prod", "repeat", "round"),
     *("sort", "squeeze", "std", "sum", "swapaxes", "take", "var"),
@@ -41,9 +25,9 @@ def install(kind: Any, functions: Mapping[str, Callable[..., Any]]) -> None:
             setattr(kind, name, _lacking(name))
     for name in _METHODS:
         setattr(kind, name, functions[name])
-    for name, called in {**_OPERATORS, **_COMPARISONS}.items():
+    for name, called in {**ARITHMETIC, **COMPARISONS}.items():
         setattr(kind, f"__{name}__", functions[called])
-    for name, called in _OPERATORS.items():
+    for name, called in ARITHMETIC.items():
         setattr(kind, f"__r{name}__", _reflected(functions[called]))
     kind.__div__, kind.__rdiv__ = kind.__truediv__, kind.__rtruediv__
     # the base's own in-place operators refuse

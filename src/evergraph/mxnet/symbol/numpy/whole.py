@@ -41,30 +41,6 @@ def empty_like(
 
 
 @TABLE.add
-def histogram(
-    op: Face,
-    a: Any,
-    bins: Any = 10,
-    range: Any = None,
-    normed: bool | None = None,
-    weights: Any = None,
-    density: bool | None = None,
-) -> Any:
-    """`numpy.histogram`: the counts, and the edges of the bins.
-
-    Raises:
-        NotImplementedError: `normed`, `weights` or `density`; a number of bins without a range.
-    """
-    if normed or weights is not None or density:
-        raise NotImplementedError("histogram counts: leave normed, weights and density out")
-    if op.holds(bins):
-        return op("_npi_histogram", a, bins)
-    if not isinstance(bins, integer_types) or range is None:
-        raise NotImplementedError("histogram takes a number of bins and their range, or an array of edges")
-    return op("_npi_histogram", a, bin_cnt=int(bins), range=tuple(range))
-
-
-@TABLE.add
 def resize(op: Face, a: Any, new_shape: Any) -> Any:
     """`numpy.resize`: the values over and over in another shape. No gradient passes."""
     return op("_npi_Custom", a, op_type="resize_fallback", new_shape=new_shape)
