@@ -12,6 +12,8 @@ __all__ = ["TABLE", "image_operators", "inner_operators", "operators"]
 
 TABLE = Table()
 _PREFIX, _IMAGE, _INNER = "_npx_", "_npx__image_", "_npi_"
+# operators with networks inside, which no array can be given as: mx.nd.contrib and mx.sym.contrib have their functions
+_CONTROL = frozenset(("foreach", "while_loop", "cond"))
 
 
 class _KindError(UsageError, AssertionError):
@@ -25,7 +27,8 @@ def operators() -> Mapping[str, str]:
     >>> operators()["fully_connected"]
     '_npx_fully_connected'
     """
-    return {n[len(_PREFIX) :]: n for n in ops.names() if n.startswith(_PREFIX) and not n.startswith(_IMAGE)}
+    listed = {n[len(_PREFIX) :]: n for n in ops.names() if n.startswith(_PREFIX) and not n.startswith(_IMAGE)}
+    return {called: n for called, n in listed.items() if called not in _CONTROL}
 
 
 @cache
