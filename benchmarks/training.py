@@ -256,8 +256,8 @@ trainer ("by gluon"), against an epoch of the loop that one writes by hand in Py
 metric: loss, backward pass, `torch.optim.SGD(foreach=True)`. The loop is measured in both memory formats and the faster
 one is shown. Every peer has a process of its own; epochs of about a second alternate between them, and medians are
 compared. Convolutions train channels last by themselves; updates are made in the weights' own memory, in one pass,
-activations and sums reuse memory that no gradient looks at, and what a step frees stays with the process for the next one
-(up to 512 MB; glibc would give it back).
+activations and sums reuse memory that no gradient looks at, and what a step frees stays with the process for the next
+one (up to 512 MB; glibc would give it back).
 """
 
 

@@ -9,7 +9,7 @@ from evergraph.errors import UsageError
 from evergraph.mxnet._state import STATE
 from evergraph.mxnet.base import numeric_types
 from evergraph.mxnet.ndarray.base import Array
-from evergraph.mxnet.ndarray.invoke import invoke, linked
+from evergraph.mxnet.ndarray.invoke import give_recorded, invoke
 from evergraph.ops import Operator, Params, get
 
 __all__ = ["BINARY", "Binary", "function_of_two", "in_place_method", "method", "reflected_method"]
@@ -120,16 +120,6 @@ def _general(name: str) -> Callable[[Any, Any], Any]:
     return call
 
 
-def _recorded(array: Any, found: Any, values: tuple[Any, ...]) -> None:
-    """Give an array a recorded result."""
-    if not found.requires_grad:
-        found = linked(found, values)
-    if found.requires_grad:
-        array._leaf, array._value = found, None
-    else:
-        array._value = found
-
-
 def _judged(test: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     """A comparison that answers in its left operand's type: by `type`, which takes half the time of `to`."""
     return lambda lhs, rhs: test(lhs, rhs).type(lhs.dtype)
@@ -185,7 +175,7 @@ def function_of_two(name: str) -> Callable[[Any, Any], Any]:
         if leaf is None:
             array._value = found
         else:
-            _recorded(array, found, (value, second))
+            give_recorded(array, found, (value, second))
         return array
 
     call.__name__ = call.__qualname__ = name

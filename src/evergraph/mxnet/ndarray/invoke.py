@@ -16,7 +16,7 @@ from evergraph.ops.rules import same_dtype
 from evergraph.ops.sparse import compute, is_sparse
 from evergraph.tensors import dtype as element_type
 
-__all__ = ["explained", "invoke", "linked", "own", "require_unrecorded", "type_name", "write"]
+__all__ = ["explained", "give_recorded", "invoke", "linked", "own", "require_unrecorded", "type_name", "write"]
 
 
 def invoke(
@@ -113,6 +113,16 @@ def linked(result: Any, values: Sequence[Any]) -> Any:
             held = True
     # what others hold, who asked for no history, stays without one
     return _link([result.clone() if held else result], *sources)
+
+
+def give_recorded(array: Any, found: Any, values: Sequence[Any]) -> None:
+    """Give an array a recorded result, with its history."""
+    if not found.requires_grad:
+        found = linked(found, values)
+    if found.requires_grad:
+        array._leaf, array._value = found, None
+    else:
+        array._value = found
 
 
 def own(result: Any, values: Sequence[Any]) -> Any:

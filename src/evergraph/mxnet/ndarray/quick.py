@@ -17,7 +17,7 @@ from evergraph.mxnet._state import STATE
 from evergraph.mxnet.context import Context, current_context
 from evergraph.mxnet.ndarray.base import _CLASSES, Array, read_context, wrap
 from evergraph.mxnet.ndarray.inlined import written_out
-from evergraph.mxnet.ndarray.invoke import linked, own, write
+from evergraph.mxnet.ndarray.invoke import give_recorded, own, write
 from evergraph.mxnet.random_streams import run_for
 from evergraph.ops import Operator, Params
 
@@ -101,7 +101,7 @@ def _array(found: Any, values: Sequence[Any], ctx: Any, tracked: bool, dense: An
     elif found.requires_grad:
         array._leaf, array._value = found, None
     else:
-        _unseen(array, found, values)
+        give_recorded(array, found, values)
     return array
 
 
@@ -204,7 +204,7 @@ def planned_fixed(caller: "Caller") -> Callable[..., Any]:
         first,
         partial(_finished, caller.op, dense),
         _unshared,
-        _unseen,
+        give_recorded,
         _LEFT_TO_THE_LONG_WAY,
         STATE,
         torch.is_grad_enabled,
@@ -294,15 +294,6 @@ def planned_many(caller: "Caller") -> Callable[..., Any]:
         return result
 
     return call
-
-
-def _unseen(array: Any, found: Any, values: Sequence[Any]) -> None:
-    """Give an array a recorded result that autograd does not see depend on its inputs."""
-    found = linked(found, values)
-    if found.requires_grad:
-        array._leaf, array._value = found, None
-    else:
-        array._value = found
 
 
 def _unshared(found: Any, values: Sequence[Any]) -> Any:
@@ -398,7 +389,7 @@ def planned_list(caller: "Caller") -> Callable[..., Any]:
         elif found.requires_grad:
             array._leaf, array._value = found, None
         else:
-            _unseen(array, found, values)
+            give_recorded(array, found, values)
         return array
 
     return call

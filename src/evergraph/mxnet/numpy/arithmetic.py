@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from evergraph.mxnet._state import STATE
-from evergraph.mxnet.ndarray.invoke import linked, require_unrecorded
+from evergraph.mxnet.ndarray.invoke import give_recorded, require_unrecorded
 from evergraph.mxnet.numpy.functions.binary import OPERATORS
 from evergraph.mxnet.numpy.multiarray import ndarray
 from evergraph.ops import get
@@ -87,22 +87,13 @@ def _short(name: str, general: Callable[..., Any]) -> Callable[..., Any]:
         if leaf is None:
             array._value = found
         else:
-            _recorded(array, found, (value, second))
+            give_recorded(array, found, (value, second))
         return array
 
     call.__signature__ = general.__signature__  # type: ignore[attr-defined]
     call.__name__, call.__qualname__, call.__doc__ = name, name, general.__doc__
     call.__module__ = general.__module__
     return call
-
-
-def _recorded(array: Any, found: Any, values: tuple[Any, ...]) -> None:
-    if not found.requires_grad:
-        found = linked(found, values)
-    if found.requires_grad:
-        array._leaf, array._value = found, None
-    else:
-        array._value = found
 
 
 def reflected(name: str, function: Callable[..., Any]) -> Callable[[Any, Any], Any]:

@@ -57,7 +57,8 @@ def _reshape_rule(p: Any, ins: list[Dims], outs: list[Dims]) -> tuple[list[Dims]
     if known(outs[0]) and ins[0].count(None) == 1:
         others = math.prod(d for d in ins[0] if d is not None)
         if others:
-            ins = [tuple(math.prod(outs[0]) // others if d is None else d for d in ins[0])]
+            total = math.prod(d for d in outs[0] or () if d is not None)
+            ins = [tuple(total // others if d is None else d for d in ins[0])]
     return ins, outs
 
 
