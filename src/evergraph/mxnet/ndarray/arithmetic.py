@@ -136,8 +136,11 @@ def function_of_two(name: str) -> Callable[[Any, Any], Any]:
     table, general, state, tensor = BINARY[name], _general(name), STATE, torch.Tensor
     arrays, number, enabled = get(table.arrays).body, get(table.number).body, torch.is_grad_enabled
     direct = getattr(torch, table.torch) if table.torch else None
+    over = None
     if table.judge:
         arrays = direct = _judged(getattr(torch, table.judge))
+        # written over a copy, a comparison has a history, whose gradient is 0: half the time of a node of ours
+        over = getattr(tensor, f"{table.judge}_")
 
     def call(lhs: Any, rhs: Any) -> Any:
         kind, other, leaf = lhs.__class__, rhs.__class__, None
@@ -161,13 +164,19 @@ def function_of_two(name: str) -> Callable[[Any, Any], Any]:
             if second.dtype is not value.dtype or (rhs._ctx is not ctx and rhs._ctx != ctx):
                 return general(lhs, rhs)
             try:
-                found = arrays(value, second)
+                if leaf is None or over is None or value.shape != second.shape:
+                    found = arrays(value, second)
+                else:
+                    found = over(value.clone(), second)
             except RuntimeError:
                 return general(lhs, rhs)  # says it better
         elif other is float or other is int:
             second = value
             exact = direct is not None and value.dtype is torch.float32
-            found = direct(value, rhs) if exact else number(value, scalar=float(rhs))  # type: ignore[misc]
+            if exact and leaf is not None and over is not None:
+                found = over(value.clone(), rhs)
+            else:
+                found = direct(value, rhs) if exact else number(value, scalar=float(rhs))  # type: ignore[misc]
         else:
             return general(lhs, rhs)
         array = kind.__new__(kind)
