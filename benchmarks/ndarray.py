@@ -293,6 +293,13 @@ def plot(rows, path):
     figure.savefig(path, metadata={"Date": None})
 
 
+REASONS = """
+MXNet asks for more than torch's call does in these: `min()` has the shape (1,), a second call for torch, which takes as
+long as the first; `concatenate` refuses other ranks and types, which `torch.cat` passes over; the gradient of `max`
+reaches every one of equal values, where torch divides it among them.
+"""
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=61)
@@ -307,7 +314,7 @@ def main():
     )
     text += f"`mx.gluon` beside `torch.nn`, one thread, medians; {machine()}, "
     text += f"torch {torch.__version__}.\nThe median of the ratios is {statistics.median(r[3] for r in rows):.2f}"
-    text += f"; above 2: {', '.join(above) or 'none'}.\n\n{table(rows)}\n\n"
+    text += f"; above 2: {', '.join(above) or 'none'}.\n{REASONS}\n{table(rows)}\n\n"
     text += "![Times as multiples of torch's](img/calls.svg)\n\nMeasured by `python -m benchmarks.ndarray --write`."
     print(text)
     if args.write:
