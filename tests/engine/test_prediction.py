@@ -81,6 +81,32 @@ def test_a_computation_that_depends_on_values_is_noticed():
     assert predict({"data": np.array([1.0], "float32")})[0].tolist() == [1.0]
 
 
+INTERRUPTED = """
+import gc, signal
+import numpy as np
+from evergraph.engine import predictor
+from evergraph.graph import Graph, Node
+heard = []
+signal.signal(signal.SIGINT, lambda *_: heard.append("the key"))
+graph = Graph([Node("null", "data"), Node("exp", "y", inputs=[(0, 0, 0)])], heads=[(1, 0, 0)])
+held = [predictor(graph, {}, engine="openvino") for _ in range(2)]
+print([float(each({"data": np.zeros(1, "float32")})[0][0]) for each in held])
+while held:
+    del held[0]
+    gc.collect()
+signal.raise_signal(signal.SIGINT)
+print(heard)
+"""
+
+
+@needs_openvino
+def test_the_interrupt_key_is_heard_after_networks_on_openvino_have_ended():
+    # faulthandler gives the thread the stack for signals that OpenVINO's cores exchange
+    call = [sys.executable, "-X", "faulthandler", "-c", INTERRUPTED]
+    done = subprocess.run(call, check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "[1.0, 1.0]\n['the key']\n")
+
+
 @needs_openvino
 def test_bfloat16_is_less_exact_and_comes_only_by_name():
     net = recorded("resnet")

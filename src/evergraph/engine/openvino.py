@@ -3,6 +3,7 @@
 The frontend is called directly: the library's own converter asks its telemetry, and nothing here may reach the network.
 """
 
+import functools
 import threading
 import warnings
 from collections.abc import Sequence
@@ -148,7 +149,18 @@ def _compile(model: Any, precision: str) -> Any:
         # some processors would otherwise compute in bfloat16 without being asked
         "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[precision],
     }
-    return load("openvino", "openvino").Core().compile_model(model, "CPU", options)
+    return _core().compile_model(model, "CPU", options)
+
+
+@functools.cache
+def _core() -> Any:
+    """OpenVINO's core, one for the life of the process.
+
+    Each core gives the thread another stack for signals, and takes its memory away when it ends. Behind several of
+    them, ended in the order in which they were made, the thread is left with a stack that is not there, and the next
+    signal, such as the interrupt key's, kills the process (OpenVINO 2026.4).
+    """
+    return load("openvino", "openvino").Core()
 
 
 def _traced(program: Program, example: Sequence[torch.Tensor]) -> Any:
