@@ -330,3 +330,22 @@ def test_blocks_take_parts_of_arrays_alike_before_and_after_hybridization():
     assert [type(v) for v in after] == [np.ndarray] * 7
     for each, wanted in zip(after, before, strict=True):
         onp.testing.assert_allclose(each.asnumpy(), wanted, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("method", "args", "named", "wanted"),
+    [
+        ("clip", (), {"min": 1, "max": 3}, lambda x: x.clip(1, 3)),
+        ("max", (1, None, True), {}, lambda x: x.max(1, keepdims=True)),
+        ("sum", (1, None, None, True), {}, lambda x: x.sum(1, keepdims=True)),
+        ("transpose", (1, 0), {}, lambda x: x.T),
+        ("flatten", (), {}, lambda x: x.ravel()),
+    ],
+    ids=["clip", "max", "sum", "transpose", "flatten"],
+)
+def test_methods_of_symbols_take_the_arguments_of_those_of_arrays(method, args, named, wanted):
+    values = onp.arange(6, dtype="float32").reshape(2, 3)
+    symbol = getattr(mx.sym.var("x").as_np_ndarray(), method)(*args, **named)
+    with mx.util.np_shape():
+        (found,) = symbol.eval(x=np.array(values))
+    onp.testing.assert_array_equal(found.asnumpy(), wanted(values))

@@ -4,16 +4,18 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from evergraph.mxnet.ndarray.fluent import FLUENT
-from evergraph.mxnet.numpy.methods import ARITHMETIC, COMPARISONS
+from evergraph.mxnet.numpy.methods import ARITHMETIC, COMPARISONS, NumpyMethods
 from evergraph.mxnet.symbol.numpy.face import FACE
 from evergraph.mxnet.symbol.symbol import Symbol
 
 __all__ = ["install"]
 
 _METHODS = (
-    *("argmax", "argmin", "argsort", "clip", "cumsum", "dot", "max", "mean", "min", "prod", "repeat", "round"),
-    *("sort", "squeeze", "std", "sum", "swapaxes", "take", "var"),
+    *("argmax", "argmin", "argsort", "clip", "cumsum", "dot", "flatten", "max", "mean", "min", "prod", "repeat"),
+    *("round", "squeeze", "std", "sum", "swapaxes", "take", "transpose", "var"),
 )
+"""What arrays have too, with the same arguments."""
+
 _FLUENT = (*FLUENT, "broadcast_to", "broadcast_like", "diag", "expand_dims", "log2", "nanprod", "nansum", "slice")
 """What legacy symbols have as methods, and NumPy's arrays only in part."""
 
@@ -23,8 +25,9 @@ def install(kind: Any, functions: Mapping[str, Callable[..., Any]]) -> None:
     for name in (*_FLUENT, "split_v2", "square"):
         if name not in vars(kind):
             setattr(kind, name, _lacking(name))
+    kind._op = FACE
     for name in _METHODS:
-        setattr(kind, name, functions[name])
+        setattr(kind, name, getattr(NumpyMethods, name))
     for name, called in {**ARITHMETIC, **COMPARISONS}.items():
         setattr(kind, f"__{name}__", functions[called])
     for name, called in ARITHMETIC.items():
@@ -34,8 +37,7 @@ def install(kind: Any, functions: Mapping[str, Callable[..., Any]]) -> None:
     kind.__hash__ = Symbol.__hash__
     kind.__neg__ = lambda self: FACE("_npi_multiply_scalar", self, scalar=-1.0, is_int=False)
     kind.__abs__ = functions["absolute"]
-    kind.reshape, kind.flatten, kind.transpose, kind.astype = _reshape, _flatten, _transpose, _astype
-    kind.T = property(_transpose, doc="The axes reversed.")
+    kind.reshape, kind.astype, kind.sort, kind.T = _reshape, _astype, functions["sort"], NumpyMethods.T
 
 
 def _lacking(name: str) -> property:
@@ -65,17 +67,6 @@ def _reshape(self: Any, *args: Any, **kwargs: Any) -> Any:
         raise NotImplementedError(f"arrays are read and stored in order 'C' alone, found {order!r}")
     shape = args[0] if isinstance(args[0], (list, tuple)) else args
     return FACE("_np_reshape", self, newshape=shape, order=order)
-
-
-def _flatten(self: Any, order: str = "C") -> Any:
-    """All values in one axis."""
-    return _reshape(self, (-1,), order=order)
-
-
-def _transpose(self: Any, *axes: Any) -> Any:
-    """The axes in another order, as one argument or as several; reversed where none is given."""
-    order = axes[0] if len(axes) == 1 and isinstance(axes[0], (list, tuple)) else axes or None
-    return FACE("_np_transpose", self, axes=None if order is None or order == (None,) else tuple(order))
 
 
 def _astype(
