@@ -68,11 +68,11 @@ def _kept(value: Any, seen: dict[int, Callable[[], Any]]) -> Callable[[], Any]:
 
 
 def _stateful(value: Any) -> bool:
-    from evergraph.mxnet.kvstore import KVStore
+    from evergraph.mxnet.kvstore import KVStore, _TwoBit
     from evergraph.mxnet.lr_scheduler import LRScheduler
     from evergraph.mxnet.optimizer import Optimizer, Updater
 
-    return isinstance(value, (Optimizer, Updater, LRScheduler, KVStore)) or type(value).__name__ == "_TwoBit"
+    return isinstance(value, (Optimizer, Updater, LRScheduler, KVStore, _TwoBit))
 
 
 def _array(value: Any) -> Callable[[], Any]:

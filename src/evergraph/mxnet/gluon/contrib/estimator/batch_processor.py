@@ -22,9 +22,6 @@ class BatchProcessor:
     array([0., 2.], dtype=float32)
     """
 
-    def __init__(self) -> None:
-        pass
-
     def _get_data_and_label(self, batch: Any, ctx: Any, batch_axis: int = 0) -> tuple[list[Any], list[Any]]:
         data, label = batch[0], batch[1]
         return split_and_load(data, ctx, batch_axis), split_and_load(label, ctx, batch_axis)
